@@ -129,6 +129,8 @@ impl Elaborator<'_> {
             | Value::List(_)
             | Value::Tuple(_)
             | Value::Range(..)
+            | Value::Class(_)
+            | Value::Data(_)
             | Value::Host(_)) => {
                 let found = self.describe(&other);
                 Err(self.report(errors::not_a_function(&found, span)))

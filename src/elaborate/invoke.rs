@@ -188,7 +188,8 @@ impl Elaborator<'_> {
             Value::Tableau(t) => t.name.clone(),
             Value::Solver(s) => s.method.name.clone(),
             // Run-time configuration does not choose a parameter set.
-            Value::Node(_) | Value::Truth(_) | Value::Host(_) | Value::Poison => "_".into(),
+            Value::Node(_) | Value::Truth(_) | Value::Class(_) | Value::Host(_) | Value::Poison => "_".into(),
+            Value::Data(s) => s.name.clone(),
         }
     }
 }

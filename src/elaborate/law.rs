@@ -47,6 +47,7 @@ impl Elaborator<'_> {
                 self.draw_from(&host, span)
             }
             Value::Host(h) => self.draw_pairs(&h.clone(), span),
+            Value::Data(set) => self.draw_row(&set.clone()),
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::type_expected("a law", &found, span, None)))

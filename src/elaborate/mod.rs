@@ -19,15 +19,19 @@ mod hints;
 mod invoke;
 mod law;
 mod linalg;
+pub mod sets;
 mod shape;
 pub mod value;
 
 pub use call::{Args, Named};
 pub use errors::shape_name;
-pub use value::{Env, Fun, HostKind, HostLaw, Law, Seq, Value};
+pub use sets::{Set, SetTable};
+pub use value::{Class, Env, Fun, HostKind, HostLaw, Law, Seq, Value};
 
 use crate::diag::{Code, Diagnostic, Label, Sink};
-use crate::ir::{DrawDecl, DrawId, DrawKind, InputDecl, InputId, NodeId, ParamDecl, ParamId, Program, Shape};
+use crate::ir::{
+    DrawDecl, DrawId, DrawKind, InputDecl, InputId, NodeId, ParamDecl, ParamId, Program, RowsInput, Shape,
+};
 use crate::resolve::{Module, Origin};
 use crate::solve::SolverConfig;
 use crate::source::{SourceMap, Span};
@@ -200,8 +204,15 @@ impl<'a> Elaborator<'a> {
     /// A run-time input of the program.
     pub fn input(&mut self, name: &str, shape: Shape) -> NodeId {
         let id = InputId(self.program.inputs.len() as u32);
-        self.program.inputs.push(InputDecl { name: name.to_owned(), shape: shape.clone() });
+        self.program.inputs.push(InputDecl::new(name, shape.clone()));
         self.program.dag.input(id, shape)
+    }
+
+    /// An input that rows of a set fill.
+    fn rows_input(&mut self, name: &str, shape: Shape, rows: RowsInput) -> NodeId {
+        let node = self.input(name, shape);
+        self.program.inputs.last_mut().expect("the input just made").rows = Some(rows);
+        node
     }
 
     /// A raw draw of the program at the current site.

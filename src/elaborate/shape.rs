@@ -1,6 +1,6 @@
 //! Values as numbers and nodes; written types against values.
 
-use super::value::{Callee, Seq, Value};
+use super::value::{Callee, Class, Seq, Value};
 use super::{Ctx, Elaborator, Res, errors};
 use crate::ir::NodeId;
 use crate::resolve::Def;
@@ -47,6 +47,8 @@ impl Elaborator<'_> {
             Value::Tableau(t) => format!("the solver `{}`", t.name),
             Value::Solver(s) => format!("the solver `{}`", s.method.name),
             Value::Host(_) => "a coupling".into(),
+            Value::Class(c) => format!("one of {} classes", c.count),
+            Value::Data(s) => format!("the data `{}`", s.name),
         }
     }
 
@@ -89,7 +91,7 @@ impl Elaborator<'_> {
             Value::Int(i) => Ok(self.program.dag.constant(*i as f64)),
             Value::Real(r) => Ok(self.program.dag.constant(*r)),
             Value::Bool(b) => Ok(self.program.dag.constant(f64::from(u8::from(*b)))),
-            Value::Node(n) | Value::Truth(n) => Ok(*n),
+            Value::Node(n) | Value::Truth(n) | Value::Class(Class { node: n, .. }) => Ok(*n),
             Value::List(items) => self.list_node(items, span),
             Value::Range(..) => {
                 let items = self.items(v, span)?.into_iter().map(|(_, v)| v).collect();
@@ -105,6 +107,7 @@ impl Elaborator<'_> {
             | Value::Builtin(_)
             | Value::Tableau(_)
             | Value::Solver(_)
+            | Value::Data(_)
             | Value::Host(_) => {
                 let found = self.describe(v);
                 Err(self.report(errors::type_expected("a number, vector or matrix", &found, span, None)))
@@ -152,6 +155,7 @@ impl Elaborator<'_> {
     pub(crate) fn shape_of(&self, v: &Value) -> Option<Vec<usize>> {
         match v {
             Value::Int(_) | Value::Real(_) | Value::Bool(_) => Some(vec![]),
+            Value::Class(_) => Some(vec![]),
             Value::Node(n) | Value::Truth(n) => Some(self.program.dag.shape(*n).to_vec()),
             Value::Range(a, b) => Some(vec![usize::try_from(b - a).unwrap_or(0)]),
             Value::List(s) => {
