@@ -12,6 +12,7 @@ mod block;
 pub mod builtin;
 mod call;
 mod call_builtin;
+mod class;
 mod derivative;
 mod errors;
 mod expr;
@@ -19,6 +20,7 @@ mod hints;
 mod invoke;
 mod law;
 mod linalg;
+mod set_errors;
 pub mod sets;
 mod shape;
 pub mod value;
@@ -129,6 +131,8 @@ pub struct Elaborator<'a> {
     zero_draws: bool,
     regions: u32,
     evals: u64,
+    /// Nets with classes, and whether they were given one.
+    conditioned: Vec<class::Conditioned>,
     /// The kinetic energy of each solve, if asked for.
     energy: Option<Vec<NodeId>>,
 }
@@ -161,6 +165,7 @@ impl<'a> Elaborator<'a> {
             zero_draws: false,
             regions: 0,
             evals: 0,
+            conditioned: Vec::new(),
             energy: None,
         }
     }

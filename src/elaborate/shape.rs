@@ -1,6 +1,6 @@
 //! Values as numbers and nodes; written types against values.
 
-use super::value::{Callee, Class, Seq, Value};
+use super::value::{Callee, Seq, Value};
 use super::{Ctx, Elaborator, Res, errors};
 use crate::ir::NodeId;
 use crate::resolve::Def;
@@ -47,6 +47,7 @@ impl Elaborator<'_> {
             Value::Tableau(t) => format!("the solver `{}`", t.name),
             Value::Solver(s) => format!("the solver `{}`", s.method.name),
             Value::Host(_) => "a coupling".into(),
+            Value::Class(c) if c.count == 0 => "a class or none".into(),
             Value::Class(c) => format!("one of {} classes", c.count),
             Value::Data(s) => format!("the data `{}`", s.name),
         }
@@ -91,7 +92,7 @@ impl Elaborator<'_> {
             Value::Int(i) => Ok(self.program.dag.constant(*i as f64)),
             Value::Real(r) => Ok(self.program.dag.constant(*r)),
             Value::Bool(b) => Ok(self.program.dag.constant(f64::from(u8::from(*b)))),
-            Value::Node(n) | Value::Truth(n) | Value::Class(Class { node: n, .. }) => Ok(*n),
+            Value::Node(n) | Value::Truth(n) => Ok(*n),
             Value::List(items) => self.list_node(items, span),
             Value::Range(..) => {
                 let items = self.items(v, span)?.into_iter().map(|(_, v)| v).collect();
@@ -107,6 +108,7 @@ impl Elaborator<'_> {
             | Value::Builtin(_)
             | Value::Tableau(_)
             | Value::Solver(_)
+            | Value::Class(_)
             | Value::Data(_)
             | Value::Host(_) => {
                 let found = self.describe(v);
@@ -155,7 +157,6 @@ impl Elaborator<'_> {
     pub(crate) fn shape_of(&self, v: &Value) -> Option<Vec<usize>> {
         match v {
             Value::Int(_) | Value::Real(_) | Value::Bool(_) => Some(vec![]),
-            Value::Class(_) => Some(vec![]),
             Value::Node(n) | Value::Truth(n) => Some(self.program.dag.shape(*n).to_vec()),
             Value::Range(a, b) => Some(vec![usize::try_from(b - a).unwrap_or(0)]),
             Value::List(s) => {
@@ -242,10 +243,11 @@ impl Elaborator<'_> {
             ("fn", []) if kind(&v).is_some() => Ok(v),
             ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_)) => Ok(v),
             ("sampler" | "law" | "log_density", []) if matches!(v, Value::Law(_)) => Ok(v),
+            ("sampler" | "law", []) if matches!(v, Value::Data(_)) => Ok(v),
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
-            ("class", [_]) if matches!(v, Value::None | Value::Node(_) | Value::Int(_)) => Ok(v),
+            ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
-            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) | ("class", [_]) => {
+            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => {
                 wrong(self, &format!("a {}", name.name), &v)
             }
             (
@@ -273,7 +275,7 @@ impl Elaborator<'_> {
     }
 
     /// A written dimension whose value is known, else `None`.
-    fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
+    pub(super) fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
         if let ExprKind::Name(n) = &*dim.kind
             && ctx.env.get(n).is_none()
             && !matches!(self.module.lookup(n, ctx.origin), Some(Def::Bind(..) | Def::Axis(..)))

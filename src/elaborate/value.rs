@@ -123,6 +123,8 @@ pub struct Law {
     pub def: Rc<LawDef>,
     /// Configuration given so far.
     pub given: Vec<(String, Value)>,
+    /// What it is conditioned on, if that was given.
+    pub condition: Option<(Value, Span)>,
     /// Where it was configured.
     pub span: Span,
 }
