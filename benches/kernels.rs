@@ -163,7 +163,7 @@ fn pack<T: Real + Variate>(isa: Isa, m: usize, k: usize, transposed: bool) -> Ro
     let (row_stride, col_stride, name) = if transposed { (1, m, "pack, transposed") } else { (k, 1, "pack") };
     Row::new(format!("{name} {m}x{k}"), (m * k) as f64, Unit::Elements, move || {
         // SAFETY: sizes as the contract says.
-        unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, row_stride, col_stride, 0, m.div_ceil(ROWS)) };
+        unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, row_stride, col_stride, k, 0, m.div_ceil(ROWS)) };
         black_box(&mut packed[0]);
     })
 }

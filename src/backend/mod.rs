@@ -147,6 +147,12 @@ impl<T> SharedMut<T> {
         self.len == 0
     }
 
+    /// Its first element, for writers that share it by other shapes than ranges.
+    #[must_use]
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.ptr
+    }
+
     /// A part of the buffer, to be read.
     ///
     /// # Safety

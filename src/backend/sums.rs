@@ -178,7 +178,12 @@ impl Part {
                 (Order::Products(_), 1) => tree(slots, from, out),
                 (Order::Products(_), _) => {
                     for (t, out) in out.iter_mut().enumerate() {
-                        *out = pairs(slots.len(), |g| slots[g][from + t * step]);
+                        let at = from + t * step;
+                        *out = match slots {
+                            &[a, b] => a[at] + b[at],
+                            &[a, b, c, d] => (a[at] + b[at]) + (c[at] + d[at]),
+                            _ => pairs(slots.len(), |g| slots[g][at]),
+                        };
                     }
                 }
                 (Order::Lanes(_), _) => lanes(slots, from, step, out),

@@ -247,9 +247,7 @@ impl Elaborator<'_> {
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
             ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
-            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => {
-                wrong(self, &format!("a {}", name.name), &v)
-            }
+            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => wrong(self, &format!("a {}", name.name), &v),
             (
                 "real" | "int" | "bool" | "field" | "path" | "fn" | "coupling" | "sampler" | "law" | "log_density"
                 | "list" | "class",

@@ -14,12 +14,14 @@ use super::{Isa, Math};
 pub type Gemm<T> = unsafe extern "C" fn(*const T, *const T, *mut T, *const T, usize, usize, usize, usize);
 
 /// Brings `W[i][kk] = w[i * row_stride + kk * col_stride]` into row panels of 8, rows from m on zero:
-/// `(w, packed, m, k, row_stride, col_stride, first_panel, panels)`.
+/// `(w, packed, m, k, row_stride, col_stride, pitch, first_panel, panels)`. A panel has `pitch` columns, of which the first k
+/// are written: with `w` and `packed` moved along, any run of columns.
 ///
 /// # Safety
-/// `w` holds the m x k elements, `packed` [`super::packed_len`] scalars, row panels
-/// `first_panel..first_panel + panels` exist. Only these panels are written, so threads may share the work.
-pub type Pack<T> = unsafe extern "C" fn(*const T, *mut T, usize, usize, usize, usize, usize, usize);
+/// `w` holds the m x k elements, `packed` [`super::packed_len`] scalars of m x pitch (less what it was moved by), row panels
+/// `first_panel..first_panel + panels` exist, k <= pitch. Only these columns of these panels are written, so threads may share
+/// the work.
+pub type Pack<T> = unsafe extern "C" fn(*const T, *mut T, usize, usize, usize, usize, usize, usize, usize);
 
 /// `slot += d x'` over lanes: `(slot, d, x, m, k, blocks, panels, scratch, fresh)`.
 ///
@@ -105,10 +107,10 @@ macro_rules! entry_points {
             $(#[target_feature(enable = $features)])?
             unsafe extern "C" fn pack<V: Vector>(
                 w: *const V::T, packed: *mut V::T, m: usize, k: usize,
-                row_stride: usize, col_stride: usize, first_panel: usize, panels: usize,
+                row_stride: usize, col_stride: usize, pitch: usize, first_panel: usize, panels: usize,
             ) {
                 // SAFETY: the contract of `Pack`, on a processor with these features.
-                unsafe { pack::pack::<V>(w, packed, m, k, row_stride, col_stride, first_panel, panels) }
+                unsafe { pack::pack::<V>(w, packed, m, k, row_stride, col_stride, pitch, first_panel, panels) }
             }
 
             $(#[target_feature(enable = $features)])?

@@ -284,32 +284,30 @@ impl<T: Real> Section<'_, T> {
 
     fn update(&self, w: &Worker<'_>, i: usize, scale: f64) {
         let own = w.share(SHARDS, 1);
-        if own.is_empty() {
-            return;
-        }
-        let range = self.shard(own.start).start..self.shard(own.end - 1).end;
         let step = self.first + i as u64 + 1;
-        // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
-        unsafe {
-            let theta = self.theta.slice_mut(range.clone());
-            let gradient = self.gradient().slice(range.clone());
-            match self.memory.as_slice() {
-                [] => self.config.optimizer.update(step, self.rates[i], scale, theta, gradient, &mut []),
-                [a] => {
-                    let memory = &mut [a.slice_mut(range.clone())];
-                    self.config.optimizer.update(step, self.rates[i], scale, theta, gradient, memory);
+        let update = self.config.optimizer.at(step, self.rates[i], scale);
+        let packs = self.packs_updates();
+        // One after another, so that what is updated is packed from the nearest cache.
+        for range in own.map(|s| self.shard(s)) {
+            // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
+            unsafe {
+                let theta = self.theta.slice_mut(range.clone());
+                let gradient = self.gradient().slice(range.clone());
+                match self.memory.as_slice() {
+                    [] => update.apply(theta, gradient, &mut []),
+                    [a] => update.apply(theta, gradient, &mut [a.slice_mut(range.clone())]),
+                    [a, b] => {
+                        let memory = &mut [a.slice_mut(range.clone()), b.slice_mut(range.clone())];
+                        update.apply(theta, gradient, memory);
+                    }
+                    more => unreachable!("an optimizer keeps at most two vectors, not {}", more.len()),
                 }
-                [a, b] => {
-                    let memory = &mut [a.slice_mut(range.clone()), b.slice_mut(range.clone())];
-                    self.config.optimizer.update(step, self.rates[i], scale, theta, gradient, memory);
+                if let (Some(ema), Some(average)) = (self.config.ema, &self.ema) {
+                    ema.update(step, average.slice_mut(range.clone()), theta);
                 }
-                more => unreachable!("an optimizer keeps at most two vectors, not {}", more.len()),
-            }
-            if let (Some(ema), Some(average)) = (self.config.ema, &self.ema) {
-                ema.update(step, average.slice_mut(range.clone()), theta);
-            }
-            if self.packs_updates() {
-                self.kernel.pack_range(theta, range.start, &self.packed);
+                if packs {
+                    self.kernel.pack_range(theta, range.start, &self.packed);
+                }
             }
         }
     }

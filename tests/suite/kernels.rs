@@ -98,7 +98,7 @@ fn shapes(rng: &mut Stream) -> Vec<Shape> {
 fn packed<T: Number>(t: &KernelTable<T>, w: &[T], m: usize, k: usize) -> Vec<T> {
     let mut packed = vec![T::of(7.0); packed_len(m, k)];
     // SAFETY: sizes as the contract says.
-    unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, k, 1, 0, m.div_ceil(ROWS)) };
+    unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, k, 1, k, 0, m.div_ceil(ROWS)) };
     packed
 }
 
@@ -229,7 +229,7 @@ fn pack_case<T: Number>(isa: Isa, m: usize, k: usize, rng: &mut Stream) {
         for (first, count) in [(0, cut), (cut, panels - cut)] {
             let mut part = vec![untouched; packed_len(m, k)];
             // SAFETY: sizes as the contract says.
-            unsafe { (t.pack)(w.as_ptr(), part.as_mut_ptr(), m, k, row_stride, col_stride, first, count) };
+            unsafe { (t.pack)(w.as_ptr(), part.as_mut_ptr(), m, k, row_stride, col_stride, k, first, count) };
             for (at, value) in part.into_iter().enumerate() {
                 let mine = (first * ROWS * k..(first + count) * ROWS * k).contains(&at);
                 assert_eq!(mine, value != untouched, "{isa} {m}x{k}: part {first}+{count} at {at}");
