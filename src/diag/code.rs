@@ -87,6 +87,10 @@ codes! {
     UnusedAxis "E0611" "unused-axis" Error;
     NotYetTrainable "E0612" "no-gradient-through-solve" Error;
     NotAvailable "E0613" "not-available-yet" Error;
+    MisplacedInStage "E0614" "misplaced-in-stage" Error;
+    StageNotEnded "E0615" "stage-not-ended" Error;
+    BatchExceedsData "E0616" "batch-exceeds-data" Error;
+    BudgetWithoutMeaning "E0617" "budget-without-meaning" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;

@@ -129,7 +129,9 @@ impl Elaborator<'_> {
             | Value::List(_)
             | Value::Tuple(_)
             | Value::Range(..)
-            | Value::Host(_)) => {
+            | Value::Host(_)
+            | Value::Dataset(_)
+            | Value::Stage(_)) => {
                 let found = self.describe(&other);
                 Err(self.report(errors::not_a_function(&found, span)))
             }

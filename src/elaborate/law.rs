@@ -47,6 +47,7 @@ impl Elaborator<'_> {
                 self.draw_from(&host, span)
             }
             Value::Host(h) => self.draw_pairs(&h.clone(), span),
+            Value::Dataset(d) => self.draw_row(&d.clone(), span),
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::type_expected("a law", &found, span, None)))
@@ -119,6 +120,7 @@ impl Elaborator<'_> {
                     Err(self.report(d))
                 }
             },
+            Value::Dataset(d) => self.log_density(&d.law.clone(), x, condition, span),
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::type_expected("a law", &found, span, None)))

@@ -47,6 +47,8 @@ impl Elaborator<'_> {
             Value::Tableau(t) => format!("the solver `{}`", t.name),
             Value::Solver(s) => format!("the solver `{}`", s.method.name),
             Value::Host(_) => "a coupling".into(),
+            Value::Dataset(_) => "a dataset".into(),
+            Value::Stage(s) => format!("the stage `{s}`"),
         }
     }
 
@@ -105,7 +107,9 @@ impl Elaborator<'_> {
             | Value::Builtin(_)
             | Value::Tableau(_)
             | Value::Solver(_)
-            | Value::Host(_) => {
+            | Value::Host(_)
+            | Value::Dataset(_)
+            | Value::Stage(_) => {
                 let found = self.describe(v);
                 Err(self.report(errors::type_expected("a number, vector or matrix", &found, span, None)))
             }
@@ -236,8 +240,9 @@ impl Elaborator<'_> {
             ("field", []) if matches!(kind(&v), Some(DefKind::Field | DefKind::Net | DefKind::Fn)) => Ok(v),
             ("path", []) if matches!(kind(&v), Some(DefKind::Path | DefKind::Fn)) => Ok(v),
             ("fn", []) if kind(&v).is_some() => Ok(v),
-            ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_)) => Ok(v),
+            ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_) | Value::Dataset(_)) => Ok(v),
             ("sampler" | "law" | "log_density", []) if matches!(v, Value::Law(_)) => Ok(v),
+            ("sampler" | "law", []) if matches!(v, Value::Dataset(_)) => Ok(v),
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
             ("class", [_]) if matches!(v, Value::None | Value::Node(_) | Value::Int(_)) => Ok(v),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),

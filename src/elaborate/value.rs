@@ -49,6 +49,10 @@ pub enum Value {
     Solver(Rc<SolverConfig>),
     /// A law over sets of samples, run by the host.
     Host(Rc<HostLaw>),
+    /// Draws that are made once.
+    Dataset(Rc<Dataset>),
+    /// An earlier stage: its members are fields and nets with the parameters that it ended with.
+    Stage(Rc<str>),
 }
 
 /// Items with labels, and a condition.
@@ -121,6 +125,17 @@ pub struct HostLaw {
     /// The law at t = 0 and the law at t = 1.
     pub laws: (Value, Value),
     /// Where it was written.
+    pub span: Span,
+}
+
+/// `count` draws of a law or coupling, made once.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What they are drawn from.
+    pub law: Value,
+    /// How many.
+    pub count: usize,
+    /// Where the law was written.
     pub span: Span,
 }
 

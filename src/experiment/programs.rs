@@ -6,7 +6,6 @@ use crate::ir::Program;
 use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
 use crate::run::forward::{Forward, Outcome, Request};
-use crate::run::params::ParamTable;
 use crate::run::pool::Pool;
 use crate::solve::SolverConfig;
 use crate::{autodiff, opt, stage};
@@ -38,11 +37,6 @@ impl<T: Real> Compiled<T> {
         compiled.solvers.clone_from(&f.solvers);
         compiled.default_solver = Some(f.default_solver.clone());
         Ok(compiled)
-    }
-
-    /// The program's parameters.
-    pub fn table(&self) -> &ParamTable {
-        self.forward.table()
     }
 
     /// The declarations behind them.
