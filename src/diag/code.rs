@@ -49,6 +49,8 @@ codes! {
     TooDeep "E0109" "nesting-too-deep" Error;
     UnknownName "E0201" "unknown-name" Error;
     DuplicateName "E0202" "duplicate-name" Error;
+    ImportNotFound "E0203" "import-not-found" Error;
+    ImportConflict "E0204" "import-conflict" Error;
     UnknownMember "E0205" "unknown-member" Error;
     ShapeMismatch "E0301" "shape-mismatch" Error;
     TypeMismatch "E0302" "type-mismatch" Error;
@@ -91,6 +93,7 @@ codes! {
     StageNotEnded "E0615" "stage-not-ended" Error;
     BatchExceedsData "E0616" "batch-exceeds-data" Error;
     BudgetWithoutMeaning "E0617" "budget-without-meaning" Error;
+    NoLabels "E0630" "no-labels" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;

@@ -57,7 +57,7 @@ impl Elaborator<'_> {
     }
 
     /// A row in training, a fresh draw elsewhere.
-    pub(super) fn draw_row(&mut self, d: &Dataset, span: Span) -> Res<Value> {
+    pub(super) fn draw_kept(&mut self, d: &Dataset, span: Span) -> Res<Value> {
         if !self.rows {
             return self.draw_from(&d.law, span);
         }

@@ -49,6 +49,9 @@ impl Elaborator<'_> {
             Value::Host(_) => "a coupling".into(),
             Value::Dataset(_) => "a dataset".into(),
             Value::Stage(s) => format!("the stage `{s}`"),
+            Value::Class(c) if c.count == 0 => "a class or none".into(),
+            Value::Class(c) => format!("one of {} classes", c.count),
+            Value::Data(s) => format!("the data `{}`", s.name),
         }
     }
 
@@ -107,6 +110,8 @@ impl Elaborator<'_> {
             | Value::Builtin(_)
             | Value::Tableau(_)
             | Value::Solver(_)
+            | Value::Class(_)
+            | Value::Data(_)
             | Value::Host(_)
             | Value::Dataset(_)
             | Value::Stage(_) => {
@@ -243,10 +248,11 @@ impl Elaborator<'_> {
             ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_) | Value::Dataset(_)) => Ok(v),
             ("sampler" | "law" | "log_density", []) if matches!(v, Value::Law(_)) => Ok(v),
             ("sampler" | "law", []) if matches!(v, Value::Dataset(_)) => Ok(v),
+            ("sampler" | "law", []) if matches!(v, Value::Data(_)) => Ok(v),
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
-            ("class", [_]) if matches!(v, Value::None | Value::Node(_) | Value::Int(_)) => Ok(v),
+            ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
-            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) | ("class", [_]) => {
+            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => {
                 wrong(self, &format!("a {}", name.name), &v)
             }
             (
@@ -274,7 +280,7 @@ impl Elaborator<'_> {
     }
 
     /// A written dimension whose value is known, else `None`.
-    fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
+    pub(super) fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
         if let ExprKind::Name(n) = &*dim.kind
             && ctx.env.get(n).is_none()
             && !matches!(self.module.lookup(n, ctx.origin), Some(Def::Bind(..) | Def::Axis(..)))

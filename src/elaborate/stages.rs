@@ -34,7 +34,7 @@ impl Elaborator<'_> {
                     sampler: l.sampler.as_ref().map(freeze),
                     log_density: l.log_density.as_ref().map(freeze),
                 };
-                Ok(Value::Law(Rc::new(Law { def: Rc::new(def), given: vec![], span: name.span })))
+                Ok(Value::Law(Rc::new(Law { def: Rc::new(def), given: vec![], condition: None, span: name.span })))
             }
             Some(Def::Param(p)) => {
                 let p = p.clone();

@@ -110,7 +110,8 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
     if failed || sink.has_errors() {
         return None;
     }
-    Some(RunPlan { seeds, precision, axes, stages, arms, expects })
+    let sets = module.sets.borrow().all();
+    Some(RunPlan { seeds, precision, axes, stages, arms, sets, expects })
 }
 
 /// Text on one line.
@@ -148,19 +149,8 @@ fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Part
                     None => parts.settings.push((name, value)),
                 }
             }
-            ItemKind::Use { target, .. } => {
-                let span = match target {
-                    crate::syntax::ast::UseTarget::File { span, .. }
-                    | crate::syntax::ast::UseTarget::Module { span, .. } => *span,
-                };
-                sink.push(errors::not_supported(
-                    "use",
-                    "the whole library is in scope; copy definitions of other files",
-                    span,
-                ));
-            }
-            // Taken apart by `stages::merged`.
-            ItemKind::Stage { .. } => {}
+            // Taken apart by `stages::merged` and `resolve::imports`.
+            ItemKind::Stage { .. } | ItemKind::Use { .. } => {}
             ItemKind::Bind { .. } | ItemKind::Define(_) | ItemKind::Param(_) | ItemKind::Tableau { .. } => {}
         }
     }

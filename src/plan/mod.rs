@@ -24,10 +24,11 @@ pub use metrics::{METRICS, MetricInfo, MetricKind};
 pub use show::Shown;
 
 use crate::backend::Precision;
-use crate::elaborate::{DatasetUse, HostUse};
+use crate::elaborate::{DatasetUse, HostUse, Set};
 use crate::ir::Program;
 use crate::solve::SolverConfig;
 use crate::source::Span;
+use std::sync::Arc;
 
 /// Everything that a run does.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct RunPlan {
     pub stages: Vec<String>,
     /// One for each combination of labels; one without labels if there are no axes. The stages of an arm are neighbours.
     pub arms: Vec<Arm>,
+    /// What `RowsInput::set` indexes.
+    pub sets: Vec<Arc<Set>>,
     /// What must hold at the end.
     pub expects: Vec<expect::Expect>,
 }

@@ -117,6 +117,11 @@ pub(super) fn words_declared(text: &str) -> HashSet<String> {
     let mut found = HashSet::new();
     for line in text.lines() {
         let mut before = "";
+        // `class Net(nn.Module):`, `def v(x, t):`
+        let head = line.split_once(['(', ':', '{', '=']).map_or("", |(head, _)| head);
+        if let [_, name] = head.split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>()[..] {
+            found.insert(name.to_owned());
+        }
         for word in line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()) {
             if before.is_empty() || KEYWORDS.contains(&before) {
                 found.insert(word.to_owned());
@@ -144,7 +149,8 @@ pub(super) fn check_names(
         module.used = used;
         return;
     }
-    for item in &file.items {
+    // A file that is used may hold more than is needed here.
+    for item in file.items.iter().filter(|i| i.span.file == file.id) {
         match &item.kind {
             ItemKind::Compare { name, .. } if !used.contains(&name.name) => sink.push(errors::unused_axis(name)),
             ItemKind::Bind { name, .. } if !used.contains(&name.name) => {
