@@ -4,9 +4,9 @@
 
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::plan::{self, RunPlan};
+use crate::resolve;
 use crate::resolve::imports::{self, Loader};
 use crate::resolve::settings::{self, Setting};
-use crate::resolve;
 use crate::source::SourceMap;
 use crate::syntax;
 

@@ -221,7 +221,7 @@ fn lock(dir: &Path) -> Result<File, Diagnostic> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => {
-            Err(Diagnostic::bare(Code::CannotWrite, format!("another flowc is working in `{}`", dir.display()))
+            Err(Diagnostic::bare(Code::FolderInUse, format!("another flowc is working in `{}`", dir.display()))
                 .help("wait until it ends, or start a run of its own in a new folder"))
         }
         Err(fs::TryLockError::Error(e)) => Err(cannot_write("lock", &path, &e)),

@@ -102,6 +102,8 @@ codes! {
     CannotWrite "E0802" "cannot-write" Error;
     ExpectFailed "E0803" "expect-failed" Error;
     BadCheckpoint "E0804" "bad-checkpoint" Error;
+    OtherVersion "E0805" "other-version" Error;
+    FolderInUse "E0806" "folder-in-use" Error;
     Internal "E9999" "internal" Error;
     UnusedName "W0201" "unused-name" Warning;
     TimeIgnored "W0501" "time-ignored" Warning;

@@ -28,6 +28,8 @@ pages! {
     TooDeep "E0109";
     UnknownName "E0201";
     DuplicateName "E0202";
+    ImportNotFound "E0203";
+    ImportConflict "E0204";
     UnknownMember "E0205";
     ShapeMismatch "E0301";
     TypeMismatch "E0302";
@@ -66,6 +68,10 @@ pages! {
     UnusedAxis "E0611";
     NotYetTrainable "E0612";
     NotAvailable "E0613";
+    MisplacedInStage "E0614";
+    StageNotEnded "E0615";
+    BatchExceedsData "E0616";
+    BudgetWithoutMeaning "E0617";
     NoLabels "E0630";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";
@@ -75,6 +81,8 @@ pages! {
     CannotWrite "E0802";
     ExpectFailed "E0803";
     BadCheckpoint "E0804";
+    OtherVersion "E0805";
+    FolderInUse "E0806";
     Internal "E9999";
     UnusedName "W0201";
     TimeIgnored "W0501";

@@ -191,7 +191,9 @@ impl Elaborator<'_> {
             }
             Value::Range(a, b) => format!("{a}..{b}"),
             Value::Fun(f) => match &f.callee {
-                Callee::Def(d) => d.frozen.as_ref().map_or_else(|| f.name().to_owned(), |s| format!("{s}.{}", f.name())),
+                Callee::Def(d) => {
+                    d.frozen.as_ref().map_or_else(|| f.name().to_owned(), |s| format!("{s}.{}", f.name()))
+                }
                 Callee::Lambda { .. } => f.name().to_owned(),
             },
             Value::Law(l) => l.def.name.clone(),

@@ -245,16 +245,18 @@ impl Elaborator<'_> {
             ("field", []) if matches!(kind(&v), Some(DefKind::Field | DefKind::Net | DefKind::Fn)) => Ok(v),
             ("path", []) if matches!(kind(&v), Some(DefKind::Path | DefKind::Fn)) => Ok(v),
             ("fn", []) if kind(&v).is_some() => Ok(v),
-            ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_) | Value::Dataset(_)) => Ok(v),
+            ("coupling", [])
+                if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_) | Value::Dataset(_)) =>
+            {
+                Ok(v)
+            }
             ("sampler" | "law" | "log_density", []) if matches!(v, Value::Law(_)) => Ok(v),
             ("sampler" | "law", []) if matches!(v, Value::Dataset(_)) => Ok(v),
             ("sampler" | "law", []) if matches!(v, Value::Data(_)) => Ok(v),
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
             ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
-            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => {
-                wrong(self, &format!("a {}", name.name), &v)
-            }
+            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => wrong(self, &format!("a {}", name.name), &v),
             (
                 "real" | "int" | "bool" | "field" | "path" | "fn" | "coupling" | "sampler" | "law" | "log_density"
                 | "list" | "class",

@@ -3,8 +3,8 @@
 use super::measure::{self, Sets};
 use super::pictures;
 use super::programs::{Compiled, Draw, Programs};
-use super::train::{Trained, train};
 use super::shared::Shared;
+use super::train::{Trained, train};
 use crate::backend::Backend;
 use crate::diag::{Diagnostic, Label};
 use crate::folder::RunFolder;

@@ -5,8 +5,8 @@
 //! absent: what a cell does.
 
 use super::cell::{self, After, Known, Place};
-use super::programs::Programs;
 use super::cell_name;
+use super::programs::Programs;
 use super::shared::Shared;
 use crate::backend::Backend;
 use crate::diag::Diagnostic;
@@ -38,7 +38,10 @@ pub fn fingerprint(plan: &TrainPlan) -> String {
     };
     let factor = plan.factor.as_ref().map(program);
     let validation = plan.validation.as_ref().map(|v| (program(&v.objective.program), v.every, v.samples));
-    text += &format!("{rate} {factor:?} {validation:?} {:?} {} {} {:?}", plan.optimizer, plan.batch, plan.steps, plan.seconds);
+    text += &format!(
+        "{rate} {factor:?} {validation:?} {:?} {} {} {:?}",
+        plan.optimizer, plan.batch, plan.steps, plan.seconds
+    );
     text += &format!("{} {:?} {:?}", plan.fresh, plan.ema, plan.clip);
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }

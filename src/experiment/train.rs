@@ -6,8 +6,8 @@
 
 use super::cell::{Named, Place, gather};
 use super::programs::{Compiled, Draw, optimized};
-use super::state::History;
 use super::shared::Shared;
+use super::state::History;
 use super::{coupling, mixed, rows};
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic};
@@ -95,8 +95,9 @@ impl<T: Real> Look<T> {
     }
 
     fn loss(&self, named: &Named<T>, seed: u64, stages: &[String]) -> Result<f64, Diagnostic> {
-        let inputs: Vec<&[T]> =
-            (0..self.program.program().inputs.len()).map(|i| self.columns.block(crate::ir::InputId(i as u32))).collect();
+        let inputs: Vec<&[T]> = (0..self.program.program().inputs.len())
+            .map(|i| self.columns.block(crate::ir::InputId(i as u32)))
+            .collect();
         let theta = gather(&self.program, named, seed, stages);
         let draw = Draw { seed: self.seed, purpose: "validate", step: 0 };
         let out = self.program.run(&theta, draw, self.samples, &inputs)?;

@@ -120,8 +120,15 @@ pub(super) fn squeeze(s: &str) -> String {
 }
 
 fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Parts<'m> {
-    let mut parts =
-        Parts { stage: None, train: None, generate: None, evaluate: vec![], expects: vec![], axes: vec![], settings: vec![] };
+    let mut parts = Parts {
+        stage: None,
+        train: None,
+        generate: None,
+        evaluate: vec![],
+        expects: vec![],
+        axes: vec![],
+        settings: vec![],
+    };
     for item in &module.items {
         match &item.kind {
             ItemKind::Block { keyword, entries } => {

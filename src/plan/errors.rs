@@ -249,7 +249,8 @@ pub fn two_budgets(a: &Ident, b: &Ident) -> Diagnostic {
 
 /// `E0616`
 pub fn batch_exceeds_data(batch: usize, rows: usize, span: Span, data: Span) -> Diagnostic {
-    let message = format!("a batch of {} is larger than the dataset of {} rows", grouped(batch as u64), grouped(rows as u64));
+    let message =
+        format!("a batch of {} is larger than the dataset of {} rows", grouped(batch as u64), grouped(rows as u64));
     Diagnostic::new(Code::BatchExceedsData, message, span, "rows would stand twice in one step")
         .label(data, "the dataset")
         .help(format!("write at most `batch: {rows}`, or make the dataset larger"))

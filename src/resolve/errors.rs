@@ -86,8 +86,13 @@ pub fn unused_axis(name: &Ident) -> Diagnostic {
 pub fn import_missing(path: &str, error: &std::io::Error, span: Span) -> Diagnostic {
     let why = error.to_string();
     let why = why.split(" (os error").next().unwrap_or(&why).to_lowercase();
-    Diagnostic::new(Code::ImportNotFound, format!("`{path}` cannot be read: {why}"), span, "a file to take definitions from")
-        .help("the path counts from the folder of the file that uses it")
+    Diagnostic::new(
+        Code::ImportNotFound,
+        format!("`{path}` cannot be read: {why}"),
+        span,
+        "a file to take definitions from",
+    )
+    .help("the path counts from the folder of the file that uses it")
 }
 
 /// `E0203`
@@ -105,7 +110,8 @@ pub fn import_unknown(name: &str, from: &str, span: Span, known: &[&str]) -> Dia
 
 /// `E0203`
 pub fn no_such_module(module: &str, span: Span, known: &[String]) -> Diagnostic {
-    let d = Diagnostic::new(Code::ImportNotFound, format!("the library has no module `{module}`"), span, "no such module");
+    let d =
+        Diagnostic::new(Code::ImportNotFound, format!("the library has no module `{module}`"), span, "no such module");
     match suggest::nearest(module, known.iter().map(String::as_str)) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
         None => d.help(format!("modules are {}; a file is named in quotes: `use \"toy.flow\"`", known.join(", "))),
@@ -114,17 +120,27 @@ pub fn no_such_module(module: &str, span: Span, known: &[String]) -> Diagnostic 
 
 /// `E0204`
 pub fn import_clash(name: &str, own: Span, other: Span) -> Diagnostic {
-    Diagnostic::new(Code::ImportConflict, format!("`{name}` is defined here and in a file that is used"), own, "one definition")
-        .label(other, "the other one")
-        .help(format!("rename one of them, or name what you need: `use \"file.flow\" (...)` without `{name}`"))
+    Diagnostic::new(
+        Code::ImportConflict,
+        format!("`{name}` is defined here and in a file that is used"),
+        own,
+        "one definition",
+    )
+    .label(other, "the other one")
+    .help(format!("rename one of them, or name what you need: `use \"file.flow\" (...)` without `{name}`"))
 }
 
 /// `E0204`
 pub fn import_cycle(path: &str, way: &[String], span: Span) -> Diagnostic {
     let all: Vec<String> = way.iter().map(|w| format!("`{w}`")).collect();
-    Diagnostic::new(Code::ImportConflict, format!("`{path}` uses itself"), span, "leads back to a file that is being read")
-        .note(format!("on the way: {}", all.join(", then ")))
-        .help("move what both need into a third file, and use that in both")
+    Diagnostic::new(
+        Code::ImportConflict,
+        format!("`{path}` uses itself"),
+        span,
+        "leads back to a file that is being read",
+    )
+    .note(format!("on the way: {}", all.join(", then ")))
+    .help("move what both need into a third file, and use that in both")
 }
 
 /// `E0201`, of `--set`.
@@ -137,6 +153,8 @@ pub fn nothing_to_set(name: &str, span: Span, known: &[String]) -> Diagnostic {
     );
     match suggest::nearest(name, known.iter().map(String::as_str)) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
-        None => d.help("set a name of the file (`width=64`), `seed`, `seeds`, `precision`, or a key: `train.steps=100`"),
+        None => {
+            d.help("set a name of the file (`width=64`), `seed`, `seeds`, `precision`, or a key: `train.steps=100`")
+        }
     }
 }
