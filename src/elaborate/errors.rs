@@ -530,14 +530,28 @@ pub fn bad_window(a: i64, b: i64, extent: usize, span: Span) -> Diagnostic {
 }
 
 /// `E0302`
-pub fn solve_over_times(span: Span) -> Diagnostic {
+pub fn solve_over_times(found: &str, span: Span) -> Diagnostic {
     Diagnostic::new(
         Code::TypeMismatch,
-        "`solve` runs from a time to a time",
+        "`solve` runs from a time to a time, or over a vector of times",
         span,
-        "a single time, or a vector of times",
+        format!("this is {found}"),
     )
-    .help("write `solve t: a -> b { ... }`")
+    .help("write `solve t: 0 -> 1 { ... }`, or `solve t: linspace(0, 1, 11) { ... }` for a row at each of 11 times")
+}
+
+/// `E0550`
+pub fn times_out_of_order(before: f64, after: f64, times: &[f64], span: Span) -> Diagnostic {
+    let (first, last) = (times.first().copied().unwrap_or(before), times.last().copied().unwrap_or(after));
+    let (before, after) = (crate::diag::short(before), crate::diag::short(after));
+    let (first, last) = (crate::diag::short(first), crate::diag::short(last));
+    Diagnostic::new(
+        Code::TimesOutOfOrder,
+        format!("observation times go from {first} to {last}, but {after} follows {before}"),
+        span,
+        "these times",
+    )
+    .help("list the times in the order in which they are reached; the initial values hold at the first of them")
 }
 
 /// `E0303`

@@ -19,7 +19,9 @@ mod hints;
 mod invoke;
 mod law;
 mod linalg;
+mod rows;
 mod shape;
+mod solve;
 pub mod value;
 
 pub use call::{Args, Named};
@@ -124,6 +126,9 @@ pub struct Elaborator<'a> {
     squares: HashMap<NodeId, NodeId>,
     zero_draws: bool,
     regions: u32,
+    /// How many draws were asked for so far, and which parameters of bodies.
+    drawn: u64,
+    asked: Vec<String>,
     evals: u64,
     /// The kinetic energy of each solve, if asked for.
     energy: Option<Vec<NodeId>>,
@@ -156,6 +161,8 @@ impl<'a> Elaborator<'a> {
             squares: HashMap::new(),
             zero_draws: false,
             regions: 0,
+            drawn: 0,
+            asked: Vec::new(),
             evals: 0,
             energy: None,
         }
@@ -218,6 +225,7 @@ impl<'a> Elaborator<'a> {
             DrawKind::Uniform => "uniform",
             DrawKind::Normal => "normal",
         };
+        self.drawn += 1;
         let site = self.sites.last_mut().expect("a root site").next(word);
         let program = &mut self.program;
         let id = *self.draws.entry(site.clone()).or_insert_with(|| {
