@@ -89,7 +89,6 @@ codes! {
     NotAvailable "E0613" "not-available-yet" Error;
     NoLabels "E0630" "no-labels" Error;
     JudgedByTraining "E0631" "judged-by-training-rows" Error;
-    BatchExceedsData "E0632" "batch-exceeds-data" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;

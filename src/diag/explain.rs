@@ -68,7 +68,6 @@ pages! {
     NotAvailable "E0613";
     NoLabels "E0630";
     JudgedByTraining "E0631";
-    BatchExceedsData "E0632";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";
     StepTooSmall "E0703";

@@ -83,7 +83,6 @@ builtins! {
     RawNormal "raw_normal" "raw_normal(n)" "n independent standard normals; without n: one";
     OptimalTransport "optimal_transport" "optimal_transport(a, b, batch: 256, pairs: permute | resample)" "exact minibatch optimal transport of squared distance";
     File "file" "file(\"x.csv\", features:, label:, standardize:, split:, seed:, header:, delimiter:)" "the rows of a csv, tsv, npy, npz or idx file";
-    Dataset "dataset" "dataset(law, count: n, split:)" "a fixed sample of a law: drawn once a seed, then data";
     PerFeature "per_feature" "per_feature" "mean 0 and deviation 1 of each feature";
     Global "global" "global" "mean 0 and deviation 1 of all features together";
     Each "each" "each" "every class equally often";

@@ -151,7 +151,6 @@ impl Elaborator<'_> {
             Builtin::RawNormal => self.raw(DrawKind::Normal, b, &args),
             Builtin::OptimalTransport => self.optimal_transport(&args),
             Builtin::File => self.file(&args),
-            Builtin::Dataset => self.dataset(&args),
             Builtin::Exact
             | Builtin::Permute
             | Builtin::Resample

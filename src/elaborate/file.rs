@@ -1,4 +1,4 @@
-//! `file(...)` and `dataset(...)`: calls that make sets.
+//! `file(...)`: the call that makes a set of a file.
 //!
 //! Options are checked one by one, each where it stands. A file is read once a compilation; its path is taken from where the
 //! spec lies. Deliberately absent: formats (`data`), the order of rows (`run::data_cols`).
@@ -6,17 +6,13 @@
 use super::builtin::Builtin;
 use super::call::{Args, Named};
 use super::set_errors::{self, FileSpans};
-use super::sets::{Drawn, Item, Rows, Set};
+use super::sets::{Item, Rows, Set};
 use super::value::Value;
-use super::{Elaborator, Res, errors};
+use super::{Elaborator, Res};
 use crate::data::{self, Options, Pick, Standardize};
-use crate::resolve::Origin;
 use crate::source::Span;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Draws that a set keeps at most.
-const MOST: i64 = 1 << 24;
 
 impl Elaborator<'_> {
     /// `file("x.csv", ...)`
@@ -144,82 +140,6 @@ impl Elaborator<'_> {
                 Err(self.report(set_errors::option("split", &found, must, at)))
             }
         }
-    }
-
-    /// `dataset(law, count: n)`: draws that are kept.
-    pub(crate) fn dataset(&mut self, args: &Args) -> Res<Value> {
-        let b = Builtin::Dataset;
-        self.only_options(b, args, &["count", "split"])?;
-        let [(law, at)] = args.positional.as_slice() else {
-            let message = format!("`dataset` keeps draws of one law, {} given", args.positional.len());
-            return Err(self.report(errors::wrong_arguments(b.name(), message, args.span, b.signature(), None)));
-        };
-        let mut count = None;
-        let mut fractions = [1.0, 0.0, 0.0];
-        for n in &args.named {
-            if n.name == "count" {
-                let k = self.need_int(&n.value, "how many draws", n.at)?;
-                if !(1..=MOST).contains(&k) {
-                    return Err(self.report(errors::bad_count("draws", k, 1, MOST, n.at)));
-                }
-                count = Some(k as usize);
-            } else {
-                fractions = self.fractions(&n.value.clone(), n.at)?;
-            }
-        }
-        let Some(count) = count else {
-            let message = "`dataset` needs to know how many draws it keeps".to_owned();
-            return Err(self.report(errors::wrong_arguments(b.name(), message, args.span, b.signature(), None)));
-        };
-        let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), "dataset");
-        inner.calls.clone_from(&self.calls);
-        let drawn = inner.draw_from(law, *at)?;
-        let (values, condition) = match &drawn {
-            Value::Tuple(s) => (s.items.iter().map(|(_, v)| v.clone()).collect(), s.condition.clone()),
-            one => (vec![one.clone()], None),
-        };
-        let mut items = Vec::new();
-        for (k, v) in values.iter().enumerate() {
-            let node = inner.node(v, *at)?;
-            let name = if values.len() == 1 { "x".to_owned() } else { format!("x{k}") };
-            items.push(Item { name: name.clone(), shape: inner.program.dag.shape(node).to_vec() });
-            inner.program.outputs.push((name, node));
-        }
-        let classes = match condition {
-            Some(Value::Class(c)) if c.count > 0 => {
-                inner.program.outputs.push(("label".into(), c.node));
-                Some((0..c.count).map(|k| k.to_string()).collect())
-            }
-            _ => None,
-        };
-        if !inner.program.params.is_empty() || !inner.hosts.is_empty() {
-            return Err(inner.report(set_errors::trained_dataset(*at)));
-        }
-        let default = inner.global("dopri5", args.span, Origin::Std)?.unwrap_or(Value::Poison);
-        let default_solver = inner.solver_value(&default, args.span)?;
-        let (a, b) = ((fractions[0] * count as f64).round() as usize, (fractions[1] * count as f64).round() as usize);
-        let name = match law {
-            Value::Law(l) => l.def.name.clone(),
-            other => inner.describe(other),
-        };
-        let solvers = inner.solvers.iter().map(|s| (**s).clone()).collect();
-        let program = inner.program;
-        let key = format!("drawn {count} {fractions:?} {}", crate::ir::print::program(&program));
-        let known = self.module.sets.borrow().get(&key);
-        if let Some(set) = known {
-            return Ok(Value::Data(set));
-        }
-        let drawn = Drawn { program, solvers, default_solver: Some((*default_solver).clone()) };
-        let set = Set {
-            id: 0,
-            name: format!("of `{name}`"),
-            items,
-            classes,
-            counts: [a.min(count), b.min(count - a.min(count)), count - (a + b).min(count)],
-            rows: Rows::Drawn(Box::new(drawn)),
-            span: args.span,
-        };
-        Ok(Value::Data(self.module.sets.borrow_mut().add(key, set)))
     }
 }
 

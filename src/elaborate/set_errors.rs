@@ -184,14 +184,8 @@ pub fn file_arguments(span: Span, signature: &str) -> Diagnostic {
         .help(format!("write it as `{signature}`"))
 }
 
-/// `E0610`: an option of `file` or `dataset`.
+/// `E0610`: an option of `file`.
 pub fn option(name: &str, found: &str, must: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::BadValue, format!("`{name}` is {found}"), span, "this value")
         .help(format!("it must be {must}"))
-}
-
-/// `E0613`: a set of draws that parameters make.
-pub fn trained_dataset(span: Span) -> Diagnostic {
-    Diagnostic::new(Code::NotAvailable, "draws of a trained law cannot be kept yet", span, "this law has parameters")
-        .help("keep draws of a law without trainable parameters, e.g. `dataset(moons(), count: 1_000)`")
 }
