@@ -55,6 +55,7 @@ impl Elaborator<'_> {
         match v {
             Value::Law(l) => l.def.sampler.is_some(),
             Value::Dataset(d) => self.can_draw(&d.law),
+            Value::Data(_) => true,
             _ => false,
         }
     }
@@ -126,6 +127,8 @@ impl Elaborator<'_> {
             inits: vec![x],
             derivs: vec![rate],
             solver: u32::MAX,
+            at: None,
+            noise: None,
         });
         Ok(ends[0])
     }

@@ -134,6 +134,10 @@ impl Elaborator<'_> {
                 }
             },
             Value::Dataset(d) => self.log_density(&d.law.clone(), x, condition, span),
+            Value::Data(set) => {
+                let d = set_errors::data_density(&set.name, span, set.span);
+                Err(self.report(d))
+            }
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::type_expected("a law", &found, span, None)))

@@ -17,13 +17,16 @@ mod dataset;
 mod derivative;
 mod errors;
 mod expr;
+mod file;
 mod hints;
 mod invoke;
 mod law;
 mod linalg;
+mod rows;
 mod set_errors;
 pub mod sets;
 mod shape;
+mod solve;
 mod stages;
 pub mod value;
 
@@ -145,6 +148,9 @@ pub struct Elaborator<'a> {
     /// Calls of fields that stand in no other field and in no solve.
     field_calls: u64,
     fields_within: u32,
+    /// How many draws were asked for so far, and which parameters of bodies.
+    drawn: u64,
+    asked: Vec<String>,
     evals: u64,
     /// Nets with classes, and whether they were given one.
     conditioned: Vec<class::Conditioned>,
@@ -184,6 +190,8 @@ impl<'a> Elaborator<'a> {
             regions: 0,
             field_calls: 0,
             fields_within: 0,
+            drawn: 0,
+            asked: Vec::new(),
             evals: 0,
             conditioned: Vec::new(),
             energy: None,
@@ -254,6 +262,7 @@ impl<'a> Elaborator<'a> {
             DrawKind::Uniform => "uniform",
             DrawKind::Normal => "normal",
         };
+        self.drawn += 1;
         let site = self.sites.last_mut().expect("a root site").next(word);
         let program = &mut self.program;
         let id = *self.draws.entry(site.clone()).or_insert_with(|| {

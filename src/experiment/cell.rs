@@ -107,7 +107,7 @@ pub fn run<T: Real>(
         let trained = match known.get(&after.key) {
             Some(t) => t.clone(),
             None => {
-                let t = train(plan, seed, &before.named, backend, pool, place, shared)?;
+                let t = train(plan, seed, &before.named, &programs.store, backend, pool, place, shared)?;
                 let t = Arc::new(t);
                 known.insert(after.key.clone(), t.clone());
                 t

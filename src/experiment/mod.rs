@@ -11,6 +11,7 @@ mod pictures;
 mod programs;
 mod rows;
 mod schedule;
+mod sets;
 mod shared;
 mod state;
 mod train;

@@ -7,6 +7,7 @@
 use super::cell::{self, After, Known, Place};
 use super::cell_name;
 use super::programs::Programs;
+use super::sets::Store;
 use super::shared::Shared;
 use crate::backend::Backend;
 use crate::diag::Diagnostic;
@@ -93,6 +94,8 @@ struct Work<'a, 's, T: Real> {
     plan: &'a RunPlan,
     backend: &'a dyn Backend<T>,
     shared: &'a Shared<'s>,
+    /// The rows of data.
+    store: Arc<Store<T>>,
     /// For each arm and seed in the order of the record.
     cells: Mutex<Vec<Option<Cell>>>,
     failure: Mutex<Option<(usize, Diagnostic)>>,
@@ -107,7 +110,11 @@ pub fn run<T: Real>(
 ) -> (Vec<Cell>, Option<Diagnostic>) {
     let tasks = tasks(plan);
     let cells = vec![None; plan.arms.len() * plan.seeds.len()];
-    let work = Work { plan, backend, shared, cells: Mutex::new(cells), failure: Mutex::new(None) };
+    let store = match Store::new(&plan.sets, backend, pool) {
+        Ok(s) => s,
+        Err(d) => return (vec![], Some(d)),
+    };
+    let work = Work { plan, backend, shared, store, cells: Mutex::new(cells), failure: Mutex::new(None) };
     let threads = pool.threads();
     // A rest that would leave more than half of the threads idle gets all of them, one task after the other.
     let rest = tasks.len() % threads;
@@ -164,7 +171,7 @@ impl<T: Real> Work<'_, '_, T> {
         if let Some(p) = known().get(&arm) {
             return Ok(p.clone());
         }
-        let p = Arc::new(Programs::new(&self.plan.arms[arm], self.backend, pool)?);
+        let p = Arc::new(Programs::new(&self.plan.arms[arm], &self.store, self.backend, pool)?);
         known().insert(arm, p.clone());
         Ok(p)
     }

@@ -6,6 +6,7 @@
 
 use super::cell::{Named, Place, gather};
 use super::programs::{Compiled, Draw, optimized};
+use super::sets::Store;
 use super::shared::Shared;
 use super::state::History;
 use super::{coupling, mixed, rows};
@@ -22,6 +23,7 @@ use crate::run::train::{StepReport, TrainConfig, Trainer};
 use crate::stage;
 use crate::term::interrupt::stop_requested;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Points of the loss curve that are kept.
@@ -84,20 +86,26 @@ struct Look<T: Real> {
 }
 
 impl<T: Real> Look<T> {
-    fn new(v: &Validation, seed: u64, backend: &dyn Backend<T>, pool: Pool) -> Result<Look<T>, Diagnostic> {
-        let program = Compiled::solving(&v.objective, backend, pool)?;
+    fn new(
+        v: &Validation,
+        seed: u64,
+        store: &Arc<Store<T>>,
+        backend: &dyn Backend<T>,
+        pool: Pool,
+    ) -> Result<Look<T>, Diagnostic> {
+        let program = Compiled::solving(&v.objective, backend, pool)?.reading(store);
         let seed = mixed(seed, "validate");
         let mut columns = Columns::zeros(&v.objective.program.inputs, v.samples);
-        if let Some(source) = coupling::source(&v.hosts, seed, backend)? {
+        if let Some(source) = coupling::source(&v.hosts, seed, store, backend)? {
             source.fill(0, &mut columns).map_err(|d| *d)?;
         }
         Ok(Look { program, columns, every: v.every, samples: v.samples, seed })
     }
 
     fn loss(&self, named: &Named<T>, seed: u64, stages: &[String]) -> Result<f64, Diagnostic> {
-        let inputs: Vec<&[T]> = (0..self.program.program().inputs.len())
-            .map(|i| self.columns.block(crate::ir::InputId(i as u32)))
-            .collect();
+        // Rows of data come by themselves.
+        let own = self.program.program().inputs.iter().enumerate().filter(|(_, d)| d.rows.is_none());
+        let inputs: Vec<&[T]> = own.map(|(i, _)| self.columns.block(crate::ir::InputId(i as u32))).collect();
         let theta = gather(&self.program, named, seed, stages);
         let draw = Draw { seed: self.seed, purpose: "validate", step: 0 };
         let out = self.program.run(&theta, draw, self.samples, &inputs)?;
@@ -111,6 +119,7 @@ fn trainer<T: Real>(
     plan: &TrainPlan,
     seed: u64,
     start: &Named<T>,
+    store: &Arc<Store<T>>,
     place: &Place<'_>,
     backend: &dyn Backend<T>,
     pool: Pool,
@@ -122,8 +131,8 @@ fn trainer<T: Real>(
     let own = if place.stage == 0 { seed } else { mixed(seed, &place.stages[place.stage]) };
     let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, place.stages);
     let theta_of = |c: &Compiled<T>| begin(&c.program().params);
-    let mut sources: Vec<Box<dyn ColumnSource<T>>> = Vec::new();
-    sources.extend(coupling::source(&plan.hosts, own, backend)?);
+    let mut sources = store.sources(&program, own)?;
+    sources.extend(coupling::source(&plan.hosts, own, store, backend)?);
     sources.extend(rows::sources(&plan.datasets, own, backend, pool, &theta_of)?);
     let source: Option<Box<dyn ColumnSource<T>>> = if sources.is_empty() { None } else { Some(Box::new(sources)) };
     let config = TrainConfig {
@@ -145,6 +154,7 @@ pub fn train<T: Real>(
     plan: &TrainPlan,
     seed: u64,
     before: &Named<T>,
+    store: &Arc<Store<T>>,
     backend: &dyn Backend<T>,
     pool: Pool,
     place: &Place<'_>,
@@ -155,8 +165,8 @@ pub fn train<T: Real>(
     if plan.fresh {
         start.retain(|name, _| super::cell::stage_of(name, place.stages).is_some());
     }
-    let mut trainer = trainer(plan, seed, &start, place, backend, pool)?;
-    let look = plan.validation.as_ref().map(|v| Look::new(v, seed, backend, pool)).transpose()?;
+    let mut trainer = trainer(plan, seed, &start, store, place, backend, pool)?;
+    let look = plan.validation.as_ref().map(|v| Look::new(v, seed, store, backend, pool)).transpose()?;
     let compile = compile.elapsed().as_secs_f64();
     let path = place.folder.checkpoint(place.name);
     let mut history = History::default();

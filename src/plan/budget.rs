@@ -6,6 +6,7 @@ use super::blocks::{self, Block, TRAIN};
 use super::{Forward, Validation, errors};
 use crate::elaborate::{Elaborator, Res, Value};
 use crate::ir::Program;
+use crate::source::Span;
 use crate::syntax::ast::Entry;
 
 /// The keys that say how long.
@@ -53,18 +54,20 @@ pub(super) fn steps(
     budget: &Budget,
     batch: usize,
 ) -> Res<(u64, Option<f64>)> {
-    let rows = elab.datasets.iter().map(|d| (d.count, d.span)).min_by_key(|(n, _)| *n);
-    if let (Some((rows, span)), Some(b)) = (rows, block.get("batch"))
+    let mut counts: Vec<(usize, Span)> = elab.datasets.iter().map(|d| (d.count, d.span)).collect();
+    counts.extend(elab.sets_read(&elab.program).iter().map(|s| (s.count(crate::data::Split::Train), s.span)));
+    if let Some(&(rows, span)) = counts.iter().min_by_key(|(n, _)| *n)
         && batch > rows
     {
-        return Err(elab.report(errors::batch_exceeds_data(batch, rows, b.value.span, span)));
+        let at = block.get("batch").map_or(block.keyword.span, |b| b.value.span);
+        return Err(elab.report(errors::batch_exceeds_data(batch, rows, at, span)));
     }
     match budget {
         Budget::Steps(n) => Ok((*n, None)),
         Budget::Seconds(s) => Ok((ENDLESS, Some(*s))),
         Budget::Epochs(n) => {
             let key = block.get("epochs").map_or(block.keyword.span, |e| e.key.span);
-            let mut counts: Vec<usize> = elab.datasets.iter().map(|d| d.count).collect();
+            let mut counts: Vec<usize> = counts.iter().map(|(n, _)| *n).collect();
             counts.dedup();
             match counts.as_slice() {
                 [rows] => Ok(((n * *rows as f64 / batch as f64).ceil().max(1.0) as u64, None)),
