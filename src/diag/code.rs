@@ -94,6 +94,7 @@ codes! {
     NotYetTrainable "E0612" "no-gradient-through-solve" Error;
     NotAvailable "E0613" "not-available-yet" Error;
     NoLabels "E0630" "no-labels" Error;
+    JudgedByTraining "E0631" "judged-by-training-rows" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;
@@ -103,6 +104,13 @@ codes! {
     CannotWrite "E0802" "cannot-write" Error;
     ExpectFailed "E0803" "expect-failed" Error;
     BadCheckpoint "E0804" "bad-checkpoint" Error;
+    NoColumn "E0811" "no-such-column" Error;
+    NotANumber "E0812" "not-a-number" Error;
+    MissingValue "E0813" "missing-value" Error;
+    Ragged "E0814" "ragged-rows" Error;
+    DataEmpty "E0815" "no-rows" Error;
+    DataFormat "E0816" "data-format" Error;
+    BadLabel "E0817" "bad-label" Error;
     Internal "E9999" "internal" Error;
     UnusedName "W0201" "unused-name" Warning;
     TimeIgnored "W0501" "time-ignored" Warning;
@@ -111,4 +119,5 @@ codes! {
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;
     Untrained "W0602" "untrained-parameters" Warning;
     DeterministicMetric "W0650" "metric-without-noise" Note;
+    NoTestRows "W0810" "no-test-rows" Warning;
 }

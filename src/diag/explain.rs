@@ -73,6 +73,7 @@ pages! {
     NotYetTrainable "E0612";
     NotAvailable "E0613";
     NoLabels "E0630";
+    JudgedByTraining "E0631";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";
     StepTooSmall "E0703";
@@ -82,6 +83,13 @@ pages! {
     CannotWrite "E0802";
     ExpectFailed "E0803";
     BadCheckpoint "E0804";
+    NoColumn "E0811";
+    NotANumber "E0812";
+    MissingValue "E0813";
+    Ragged "E0814";
+    DataEmpty "E0815";
+    DataFormat "E0816";
+    BadLabel "E0817";
     Internal "E9999";
     UnusedName "W0201";
     TimeIgnored "W0501";
@@ -90,6 +98,7 @@ pages! {
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
     DeterministicMetric "W0650";
+    NoTestRows "W0810";
 }
 
 /// The page of a code or slug.

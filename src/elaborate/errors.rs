@@ -119,8 +119,12 @@ pub fn nothing_to_minimize(name: &str, span: Span, last: Option<Span>) -> Diagno
 }
 
 /// `E0610`
-pub fn bad_dimension(n: i64, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::BadValue, format!("a dimension of {}", grouped(n)), span, "not a dimension")
+pub fn bad_dimension(n: i64, written: &str, span: Span) -> Diagnostic {
+    let message = match written.parse::<f64>() {
+        Ok(_) => format!("a dimension of {}", grouped(n)),
+        Err(_) => format!("the dimension `{written}` is {}", grouped(n)),
+    };
+    Diagnostic::new(Code::BadValue, message, span, "not a dimension")
         .help("a dimension is at least 1 and at most 16,777,216")
 }
 

@@ -325,7 +325,22 @@ impl Elaborator<'_> {
             Ok(n)
         } else {
             let found = errors::shape_name(&shape);
-            Err(self.report(errors::real_expected(what, &found, span)))
+            Err(self.report(errors::real_expected(what, &found, span, self.squared(span))))
         }
+    }
+
+    /// `e` where a short `e^2` is written, without its parentheses.
+    fn squared(&self, span: Span) -> Option<&'_ str> {
+        let base = self.sources.text(span).strip_suffix("^2")?.trim();
+        let inner = base.strip_prefix('(').and_then(|b| b.strip_suffix(')'));
+        let mut depth = 0_i32;
+        let whole = inner.is_some_and(|b| {
+            b.chars().all(|c| {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                depth >= 0
+            })
+        });
+        let e = if whole { inner? } else { base };
+        (e.len() <= 60 && !e.contains('\n')).then_some(e)
     }
 }

@@ -16,6 +16,7 @@ mod class;
 mod derivative;
 mod errors;
 mod expr;
+mod file;
 mod hints;
 mod invoke;
 mod law;

@@ -82,3 +82,19 @@ pub fn trained_side(span: Span) -> Diagnostic {
     )
     .help("couple laws without parameters, e.g. the source and the target")
 }
+
+/// `E0302`: a law stands where one of its draws is meant.
+///
+/// `bound` is the name that stands there, if it was bound to the law; `of` the law as written.
+pub fn law_as_number(law: &str, span: Span, bound: Option<&str>, of: &str) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::TypeMismatch,
+        format!("expected a number, vector or matrix, found the law `{law}`"),
+        span,
+        format!("this is the law `{law}`"),
+    );
+    match bound {
+        Some(name) => d.help(format!("a law is drawn from: write `draw {name} ~ {of}` instead of `let {name} = {of}`")),
+        None => d.help(format!("draw from it first, `draw z ~ {of}`, and use `z` here")),
+    }
+}
