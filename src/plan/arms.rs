@@ -467,7 +467,11 @@ fn pictures(
         })?;
         let shape = elab.shape_of_draws("source", span).ok()?;
         let x = elab.input("x", shape);
-        let default_solver = blocks::solver(&mut elab, block.get("solver"), span).ok()?;
+        // A picture follows the field, without noise.
+        let default_solver = match blocks::solver(&mut elab, block.get("solver"), span).ok()? {
+            s if s.method.noise.is_some() => blocks::solver(&mut elab, None, span).ok()?,
+            s => s,
+        };
         if solve {
             let ta = elab.input("ta", vec![]);
             let tb = elab.input("tb", vec![]);

@@ -25,6 +25,7 @@ mod report_records;
 mod rng;
 mod robust;
 mod run;
+mod sde;
 mod solve;
 mod stage;
 mod stages;
