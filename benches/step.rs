@@ -40,7 +40,7 @@ fn network(widths: &[usize]) -> UnitSpec {
     let e = d.sub(h, y);
     let loss = d.matmul(e, e);
     for (name, a) in [("x", x), ("y", y)] {
-        p.inputs.push(InputDecl { name: name.into(), shape: p.dag.shape(a).to_vec() });
+        p.inputs.push(InputDecl::new(name, p.dag.shape(a).to_vec()));
     }
     p.outputs.push(("loss".into(), loss));
     let p = optimize(&p);

@@ -16,8 +16,6 @@ use std::process::ExitCode;
 const WIDTH: usize = 80;
 /// Columns before the text of a page.
 const MARGIN: usize = 2;
-/// Columns of a name in a list.
-const NAMES: usize = 24;
 
 /// A name that can be looked up.
 struct Item {
@@ -157,9 +155,10 @@ fn overview(all: &[Shelf], ink: &Ink) -> String {
     out
 }
 
-fn list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a Item>, ink: &Ink) {
+fn list(out: &mut String, items: &[&Item], ink: &Ink) {
+    let names = items.iter().map(|i| i.name.chars().count() + 2).max().unwrap_or(0).clamp(12, 26);
     for i in items {
-        beside(out, &i.name, &ink.bold(&i.name), NAMES, i.doc.summary());
+        beside(out, &i.name, &ink.bold(&i.name), names, i.doc.summary());
     }
 }
 
@@ -169,13 +168,13 @@ fn shelf(s: &Shelf, ink: &Ink) -> String {
         let _ = writeln!(out, "{:MARGIN$}{line}", "");
     }
     out.push('\n');
-    list(&mut out, &s.items, ink);
+    list(&mut out, &s.items.iter().collect::<Vec<_>>(), ink);
     out
 }
 
 /// One name.
 fn page(i: &Item, ink: &Ink) -> String {
-    let what = format!("{}, of {}", i.kind, i.category);
+    let what = if i.place.is_empty() { i.kind.to_owned() } else { format!("{}, of {}", i.kind, i.category) };
     let gap = WIDTH.saturating_sub(i.name.chars().count() + 2 + what.chars().count() + i.place.chars().count()).max(1);
     let mut out = format!("{}  {}{:gap$}{}\n", ink.bold(&i.name), what, "", ink.dim(&i.place)).trim_end().to_owned();
     out.push_str("\n\n");
@@ -257,7 +256,7 @@ fn answer(words: &[String], ink: &Ink) -> Result<String, Diagnostic> {
         });
     }
     let mut out = String::new();
-    list(&mut out, found.iter().map(|(_, i)| *i), ink);
+    list(&mut out, &found.iter().map(|(_, i)| *i).collect::<Vec<_>>(), ink);
     Ok(out)
 }
 

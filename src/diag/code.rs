@@ -87,6 +87,7 @@ codes! {
     UnusedAxis "E0611" "unused-axis" Error;
     NotYetTrainable "E0612" "no-gradient-through-solve" Error;
     NotAvailable "E0613" "not-available-yet" Error;
+    NoLabels "E0630" "no-labels" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;

@@ -66,6 +66,7 @@ pages! {
     UnusedAxis "E0611";
     NotYetTrainable "E0612";
     NotAvailable "E0613";
+    NoLabels "E0630";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";
     StepTooSmall "E0703";

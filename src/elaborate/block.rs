@@ -1,7 +1,7 @@
 //! Statements: `let`, `draw`, `param`, `minimize`.
 
 use super::value::Value;
-use super::{Ctx, Elaborator, Reported, Res, errors};
+use super::{Ctx, Elaborator, Reported, Res, errors, set_errors};
 use crate::ir::{Init, NodeId, Op, ParamDecl};
 use crate::source::Span;
 use crate::syntax::ast::{self, Body, ParamInit, Pattern, Stmt, StmtKind};
@@ -72,6 +72,7 @@ impl Elaborator<'_> {
                 let drawn = self.draw_from(&l, law.span);
                 self.sites.pop();
                 let mut v = drawn?;
+                self.label_given(pattern, &v, &l, law.span)?;
                 if let Some(ty) = ty {
                     v = self.check_type(v, ty, law.span, &name, ctx)?;
                 }
@@ -109,6 +110,17 @@ impl Elaborator<'_> {
             }
             _ => Ok(v),
         }
+    }
+
+    /// A pattern of the user's file that asks for a label gets one; the library hands on what there is.
+    fn label_given(&mut self, p: &Pattern, v: &Value, law: &Value, span: Span) -> Res<()> {
+        let Pattern::Tuple { condition: Some(c), .. } = p else { return Ok(()) };
+        let has = matches!(v, Value::Tuple(s) if !matches!(s.condition, None | Some(Value::None)));
+        if has || self.sources.file(c.span.file).is_std {
+            return Ok(());
+        }
+        let found = self.describe(law);
+        Err(self.report(set_errors::no_label(&found, span, c.span)))
     }
 
     pub(crate) fn bind_pattern(&mut self, p: &Pattern, v: Value, span: Span, ctx: &Ctx) -> Res<()> {

@@ -3,7 +3,7 @@
 use super::block::Outcome;
 use super::builtin::Builtin;
 use super::value::{Callee, Env, Fun, Law, Value};
-use super::{CALL_DEPTH, Ctx, Elaborator, Frame, Reported, Res, errors};
+use super::{CALL_DEPTH, Ctx, Elaborator, Frame, Reported, Res, errors, set_errors};
 use crate::diag::Code;
 use crate::resolve::{FunDef, Origin};
 use crate::source::Span;
@@ -129,6 +129,8 @@ impl Elaborator<'_> {
             | Value::List(_)
             | Value::Tuple(_)
             | Value::Range(..)
+            | Value::Class(_)
+            | Value::Data(_)
             | Value::Host(_)) => {
                 let found = self.describe(&other);
                 Err(self.report(errors::not_a_function(&found, span)))
@@ -353,7 +355,16 @@ impl Elaborator<'_> {
         if failed {
             return Err(Reported);
         }
-        Ok(Value::Law(Rc::new(Law { def: law.def.clone(), given, span: args.span })))
+        let takes = facets().any(|f| f.define.header.condition.is_some());
+        let condition = match args.condition {
+            Some((v, at)) if !takes && !matches!(v, Value::None) => {
+                let defined = (!self.sources.file(first.define.name.span.file).is_std).then(|| law.def.span());
+                return Err(self.report(set_errors::law_takes_no_condition(&law.def.name, at, defined)));
+            }
+            Some(given) => Some(given),
+            None => law.condition.clone(),
+        };
+        Ok(Value::Law(Rc::new(Law { def: law.def.clone(), given, condition, span: args.span })))
     }
 
     /// Calls a value with positional nodes only: for couplings of passes such as checks and metrics.

@@ -3,7 +3,7 @@
 use super::builtin::Builtin;
 use super::call::{Args, Named};
 use super::value::{Callee, HostKind, HostLaw, Seq, Value};
-use super::{Elaborator, Reported, Res, errors};
+use super::{Elaborator, Reported, Res, errors, set_errors};
 use crate::ir::{DrawKind, NodeId, UnaryFn};
 use crate::source::Span;
 use crate::syntax::ast::Pattern;
@@ -66,8 +66,14 @@ impl Elaborator<'_> {
             }
             Builtin::OneHot => {
                 let a = self.arity(b, &args, 2, &[])?;
-                let n = self.need_int(&a[1].0, "how many classes", a[1].1)?.max(1) as usize;
-                let i = self.scalar(&a[0].0, a[0].1, "the class")?;
+                let n = self.need_int(&a[1].0, "how many classes", a[1].1)?.clamp(1, 1 << 16) as usize;
+                let i = match &a[0].0 {
+                    Value::Class(c) if c.count > n => {
+                        return Err(self.report(set_errors::classes_differ(n, c.count, a[0].1, None)));
+                    }
+                    Value::Class(c) => c.node,
+                    other => self.scalar(&other.clone(), a[0].1, "the class")?,
+                };
                 let dag = &mut self.program.dag;
                 let classes: Vec<f64> = (0..n).map(|k| k as f64).collect();
                 let classes = dag.tensor(&classes, vec![n]);

@@ -144,7 +144,7 @@ impl Elaborator<'_> {
                 return Ok(Some(Value::Fun(Rc::new(Fun { callee: Callee::Def(f.clone()), given: vec![], span }))));
             }
             Def::Law(l) => {
-                return Ok(Some(Value::Law(Rc::new(Law { def: l.clone(), given: vec![], span }))));
+                return Ok(Some(Value::Law(Rc::new(Law { def: l.clone(), given: vec![], condition: None, span }))));
             }
             Def::Axis(..) => {
                 if let Some(v) = self.arm.get(name) {
@@ -309,6 +309,9 @@ impl Elaborator<'_> {
         let (a, b) = (a?, b?);
         if matches!((&a, &b), (Value::None, Value::None)) {
             return Ok(Value::None);
+        }
+        if let Some(class) = self.class_if(c, &a, &b) {
+            return Ok(class);
         }
         let (x, y) = (self.node(&a, then.span)?, self.node(&b, otherwise.span)?);
         let (x, y) = self.fit("if", span, (x, then.span), (y, otherwise.span), false)?;

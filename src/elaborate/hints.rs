@@ -37,6 +37,9 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
             "write `if ... then 1 else 0`".into()
         }
         "a number, vector or matrix" | "a real" if found.starts_with('"') => "numbers stand without quotes".into(),
+        "a number, vector or matrix" | "a real" | "a vec" if is("one of") || is("a class") => {
+            "a class is no number: `embed(y, 32)` or `one_hot(y, 10)` makes a vector of it".into()
+        }
         "a number, vector or matrix" if is("a record of") => "take one of its members, e.g. `.x`".into(),
         _ if expected.starts_with("an integer") && found.starts_with('"') => "numbers stand without quotes".into(),
         _ if expected.starts_with("an integer") && number => "write a whole number, or round it with `floor`".into(),

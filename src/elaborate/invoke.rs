@@ -4,7 +4,7 @@ use super::block::Outcome;
 use super::call::Args;
 use super::value::{Env, Value};
 use super::{Ctx, Elaborator, Reported, Res, Scope, errors};
-use crate::resolve::FunDef;
+use crate::resolve::{FunDef, Origin};
 use crate::source::Span;
 use crate::syntax::ast::{self, DefKind, Formal};
 use std::rc::Rc;
@@ -55,9 +55,12 @@ impl Elaborator<'_> {
             let args = Args { positional: positional.to_vec(), named: vec![], condition: None, span };
             return Err(self.too_many(d, &args));
         }
+        // The library hands labels on to whatever takes them; a user's call says what it means.
+        let by_library = self.sources.file(span.file).is_std && d.origin == Origin::User;
         if let Some((c, cspan)) = &condition
             && h.condition.is_none()
             && !matches!(c, Value::None)
+            && !by_library
         {
             let s = self.signature(&d.define);
             return Err(self.report(errors::no_condition(name, *cspan, &s, d.define.name.span)));
@@ -114,10 +117,7 @@ impl Elaborator<'_> {
             self.ends_fit(d, span, ctx)?;
         }
         if let Some(f) = &h.condition {
-            let v = match condition {
-                Some((v, s)) => self.admit(v, f, s, ctx)?,
-                None => Value::None,
-            };
+            let v = self.condition_value(d.define.kind, name, f, condition, span, ctx)?;
             ctx.env.bind(&f.name.name, v);
         }
         let site = self.sites.last_mut().expect("a root site").next(name);
@@ -188,7 +188,8 @@ impl Elaborator<'_> {
             Value::Tableau(t) => t.name.clone(),
             Value::Solver(s) => s.method.name.clone(),
             // Run-time configuration does not choose a parameter set.
-            Value::Node(_) | Value::Truth(_) | Value::Host(_) | Value::Poison => "_".into(),
+            Value::Node(_) | Value::Truth(_) | Value::Class(_) | Value::Host(_) | Value::Poison => "_".into(),
+            Value::Data(s) => s.name.clone(),
         }
     }
 }

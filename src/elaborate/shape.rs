@@ -47,6 +47,9 @@ impl Elaborator<'_> {
             Value::Tableau(t) => format!("the solver `{}`", t.name),
             Value::Solver(s) => format!("the solver `{}`", s.method.name),
             Value::Host(_) => "a coupling".into(),
+            Value::Class(c) if c.count == 0 => "a class or none".into(),
+            Value::Class(c) => format!("one of {} classes", c.count),
+            Value::Data(s) => format!("the data `{}`", s.name),
         }
     }
 
@@ -105,6 +108,8 @@ impl Elaborator<'_> {
             | Value::Builtin(_)
             | Value::Tableau(_)
             | Value::Solver(_)
+            | Value::Class(_)
+            | Value::Data(_)
             | Value::Host(_) => {
                 let found = self.describe(v);
                 Err(self.report(errors::type_expected("a number, vector or matrix", &found, span, None)))
@@ -238,12 +243,11 @@ impl Elaborator<'_> {
             ("fn", []) if kind(&v).is_some() => Ok(v),
             ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_)) => Ok(v),
             ("sampler" | "law" | "log_density", []) if matches!(v, Value::Law(_)) => Ok(v),
+            ("sampler" | "law", []) if matches!(v, Value::Data(_)) => Ok(v),
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
-            ("class", [_]) if matches!(v, Value::None | Value::Node(_) | Value::Int(_)) => Ok(v),
+            ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
-            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) | ("class", [_]) => {
-                wrong(self, &format!("a {}", name.name), &v)
-            }
+            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => wrong(self, &format!("a {}", name.name), &v),
             (
                 "real" | "int" | "bool" | "field" | "path" | "fn" | "coupling" | "sampler" | "law" | "log_density"
                 | "list" | "class",
@@ -269,7 +273,7 @@ impl Elaborator<'_> {
     }
 
     /// A written dimension whose value is known, else `None`.
-    fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
+    pub(super) fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
         if let ExprKind::Name(n) = &*dim.kind
             && ctx.env.get(n).is_none()
             && !matches!(self.module.lookup(n, ctx.origin), Some(Def::Bind(..) | Def::Axis(..)))

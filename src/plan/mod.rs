@@ -22,10 +22,11 @@ pub use metrics::{METRICS, MetricInfo, MetricKind};
 pub use show::Shown;
 
 use crate::backend::Precision;
-use crate::elaborate::HostUse;
+use crate::elaborate::{HostUse, Set};
 use crate::ir::Program;
 use crate::solve::SolverConfig;
 use crate::source::Span;
+use std::sync::Arc;
 
 /// Everything that a run does.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct RunPlan {
     pub axes: Vec<Axis>,
     /// One for each combination of labels; one without labels if there are no axes.
     pub arms: Vec<Arm>,
+    /// What `RowsInput::set` indexes.
+    pub sets: Vec<Arc<Set>>,
     /// What must hold at the end.
     pub expects: Vec<expect::Expect>,
 }
@@ -70,6 +73,8 @@ pub struct Arm {
     pub velocity: Option<Program>,
     /// A step along the flow: inputs `x`, `ta`, `tb`, output `x`.
     pub advance: Option<Forward>,
+    /// The time at which the flow ends, for pictures of it.
+    pub horizon: f64,
 }
 
 /// A program that is evaluated with solves.

@@ -117,6 +117,11 @@ pub(super) fn words_declared(text: &str) -> HashSet<String> {
     let mut found = HashSet::new();
     for line in text.lines() {
         let mut before = "";
+        // `class Net(nn.Module):`, `def v(x, t):`
+        let head = line.split_once(['(', ':', '{', '=']).map_or("", |(head, _)| head);
+        if let [_, name] = head.split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>()[..] {
+            found.insert(name.to_owned());
+        }
         for word in line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()) {
             if before.is_empty() || KEYWORDS.contains(&before) {
                 found.insert(word.to_owned());

@@ -313,7 +313,7 @@ fn feeds(spec: &UnitSpec, layout: &Layout, program: &Program, widths: &[usize]) 
             Some(Feed { row, rows, from: From::Input(id) })
         }
         Source::Column(column) => Some(Feed { row, rows: widths[column], from: From::Column(column) }),
-        Source::State(_) | Source::Time => None,
+        Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => None,
     };
     spec.sources.iter().zip(&layout.input_row).filter_map(feed).collect()
 }
@@ -330,7 +330,7 @@ fn row_map(spec: &UnitSpec, layout: &Layout, feeds: &[Feed], firsts: &[usize], d
                 }
             }
             Source::Time => rows.time = Some(row),
-            Source::Draw(_) | Source::Input(_) | Source::Column(_) => {}
+            Source::Draw(_) | Source::Input(_) | Source::Column(_) | Source::Bar(_) | Source::Residual(_) => {}
         }
     }
     rows.captures = feeds.iter().flat_map(|f| f.row..f.row + f.rows).collect();

@@ -304,7 +304,7 @@ impl Feeds {
                     let width = program.inputs[id.0 as usize].shape.iter().product();
                     feeds.columns.push((id, row, width));
                 }
-                Source::Column(_) | Source::State(_) | Source::Time => {
+                Source::Column(_) | Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => {
                     return Err(internal("a gradient unit reads what only a solve gives"));
                 }
             }

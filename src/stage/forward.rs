@@ -19,13 +19,17 @@ use std::collections::{BTreeSet, HashMap};
 pub fn forward(program: &Program) -> Result<ForwardPlan, Diagnostic> {
     let roots: Vec<NodeId> = program.outputs.iter().map(|(_, id)| *id).collect();
     let (plain, roots) = without_stops(&program.dag, &roots);
-    let program = &Program {
+    cut(&Program {
         dag: plain,
         params: program.params.clone(),
         draws: program.draws.clone(),
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().zip(roots).map(|((n, _), id)| (n.clone(), id)).collect(),
-    };
+    })
+}
+
+/// As [`forward`]; what is constant to derivatives stays marked.
+pub(super) fn cut(program: &Program) -> Result<ForwardPlan, Diagnostic> {
     let dag = &program.dag;
     let results: Vec<NodeId> = program.outputs.iter().map(|(_, id)| *id).collect();
     let seen = reachable(dag, &results, |_| false);

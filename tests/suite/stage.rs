@@ -69,6 +69,7 @@ fn run(plan: &ForwardPlan, data: &Data, sample: usize) -> Vec<Vec<f64>> {
                 Source::Column(c) => columns[c].clone().expect("made by an earlier segment"),
                 Source::State(i) => state[i as usize].clone(),
                 Source::Time => vec![time],
+                Source::Bar(_) | Source::Residual(_) => unreachable!("forward units have no cotangents"),
             })
         })
         .expect("evaluates")
@@ -325,7 +326,7 @@ fn train(plan: &GradientPlan, p: &Program, data: &Data, weights: &[f64]) -> (Vec
             Source::Input(i) if i == weight => Some(vec![weights[sample]]),
             Source::Input(i) => Some(data.inputs[sample][i.0 as usize].clone()),
             Source::Draw(d) => Some(data.draws[sample][d.0 as usize].clone()),
-            Source::Column(_) | Source::State(_) | Source::Time => None,
+            Source::Column(_) | Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => None,
         }
     };
     let losses: Vec<f64> = (0..weights.len())

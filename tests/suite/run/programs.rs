@@ -39,7 +39,7 @@ impl Builder {
     /// A new input.
     pub fn input(&mut self, name: &str, shape: &[usize]) -> NodeId {
         let id = InputId(self.program.inputs.len() as u32);
-        self.program.inputs.push(InputDecl { name: name.to_owned(), shape: shape.to_vec() });
+        self.program.inputs.push(InputDecl::new(name, shape.to_vec()));
         self.program.dag.input(id, shape.to_vec())
     }
 
