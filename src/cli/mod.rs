@@ -6,6 +6,7 @@
 mod emit;
 mod format;
 mod library;
+mod new;
 mod run;
 
 use crate::diag::{Code, Diagnostic, Severity, explain, render};
@@ -25,6 +26,7 @@ A first spec:
   evaluate [wasserstein2, nll]
 
 Examples:
+  flowc new first                        write first.flow, a spec to begin with
   flowc run specs/moons_fm.flow          train, sample, evaluate, write a report
   flowc check specs/moons_fm.flow        say everything that is wrong
   flowc std                              what the library has
@@ -53,6 +55,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first spec, commented, that runs as it is
+    #[command(after_help = new::AFTER_HELP)]
+    New(new::NewArgs),
     /// Run an experiment: train, generate, evaluate, report
     #[command(after_help = run::AFTER_HELP)]
     Run(run::RunArgs),
@@ -152,6 +157,7 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Command::New(args) => new::new(&args),
         Command::Run(args) => run::run(&args),
         Command::Check { specs, format } => check(&specs, format),
         Command::Emit(args) => emit::emit(&args),
