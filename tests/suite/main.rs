@@ -7,6 +7,7 @@ mod cli;
 mod detest;
 mod docs;
 mod einsum;
+mod examples;
 mod experiment;
 mod explain;
 mod flows;
