@@ -21,6 +21,7 @@ const POINTS: usize = 10_000;
 const DIRECTIONS: usize = 128;
 
 /// Sample sets of a cell, row-major in f64.
+#[derive(Clone)]
 pub struct Sets {
     /// Components of a sample.
     pub dim: usize,
@@ -28,29 +29,50 @@ pub struct Sets {
     pub x: Vec<f64>,
     /// Fresh from the target; empty if the target cannot be drawn from.
     pub target: Vec<f64>,
+    /// True as well, beside the target: rows that trained, where the target is data.
+    pub other: Vec<f64>,
     /// Fresh from the source.
     pub source: Vec<f64>,
+    /// The class of each row of `x`, `target` and `other`; empty without labels.
+    pub labels: [Vec<u32>; 3],
 }
 
 fn wide<T: Real>(out: &Output<T>) -> Vec<f64> {
     out.values.iter().map(|v| v.to_f64()).collect()
 }
 
-fn draws<T: Real>(c: Option<&Compiled<T>>, seed: u64, n: usize) -> Result<Vec<f64>, Diagnostic> {
-    let Some(c) = c else { return Ok(vec![]) };
-    let outcome = c.run(&[], Draw { seed, purpose: "evaluate", step: 0 }, n, &[])?;
-    Ok(outcome.outputs.first().map(wide).unwrap_or_default())
+/// Draws and their labels; of data each row at most once.
+fn draws<T: Real>(
+    c: Option<&Compiled<T>>,
+    seed: u64,
+    purpose: &str,
+    n: usize,
+) -> Result<(Vec<f64>, Vec<u32>), Diagnostic> {
+    let Some(c) = c else { return Ok((vec![], vec![])) };
+    let n = c.rows(purpose).map_or(n, |rows| n.min(rows));
+    let outcome = c.run(&[], Draw { seed, purpose, step: 0 }, n, &[])?;
+    let labels = outcome.output("label").map(|o| o.values.iter().map(|v| v.to_f64() as u32).collect());
+    Ok((outcome.output("x").map(wide).unwrap_or_default(), labels.unwrap_or_default()))
 }
 
 impl Sets {
     /// Draws target and source; as many as the largest metric needs.
     pub fn new<T: Real>(x: &Output<T>, seed: u64, programs: &Programs<T>) -> Result<Sets, Diagnostic> {
         let n = POINTS.max(2 * EXACT * REPETITIONS);
+        let (target, of_target) = draws(programs.target.as_ref(), seed, "evaluate", n)?;
+        // Of data, rows that trained are another true set, unless there are no others.
+        let split_off = programs.target.as_ref().is_some_and(|t| t.rows("evaluate") != t.rows("floor"));
+        let (other, of_other) = match split_off {
+            true => draws(programs.target.as_ref(), seed, "floor", n)?,
+            false => (vec![], vec![]),
+        };
         Ok(Sets {
             dim: x.shape.iter().product::<usize>().max(1),
             x: wide(x),
-            target: draws(programs.target.as_ref(), seed, n)?,
-            source: draws(programs.source.as_ref(), seed, n)?,
+            target,
+            other,
+            source: draws(programs.source.as_ref(), seed, "evaluate", n)?.0,
+            labels: [vec![], of_target, of_other],
         })
     }
 }
@@ -87,10 +109,15 @@ fn distance(
         let y = rows(&sets.target, d, r * size..(r + 1) * size);
         values.push(f(x.view(), y.view()).map_err(|e| fault(name, &e))?.value);
         // Two true sets, neither of them used above where there are enough.
-        let (a, b) =
-            (truths - (2 * r + 2) * size.min(truths / (2 * repetitions)), size.min(truths / (2 * repetitions)));
-        let first = rows(&sets.target, d, a..a + b);
-        let second = rows(&sets.target, d, a + b..a + 2 * b);
+        let others = (sets.other.len() / d / repetitions).min(size);
+        let (first, second) = if others > 0 {
+            let (a, b) = (r * size, r * others);
+            (rows(&sets.target, d, a..a + others), rows(&sets.other, d, b..b + others))
+        } else {
+            let b = size.min(truths / (2 * repetitions));
+            let a = truths - (2 * r + 2) * b;
+            (rows(&sets.target, d, a..a + b), rows(&sets.target, d, a + b..a + 2 * b))
+        };
         floors.push(f(first.view(), second.view()).map_err(|e| fault(name, &e))?.value);
     }
     Ok((Summary::of(&values), Summary::of(&floors), size))
@@ -153,7 +180,7 @@ pub fn metric<T: Real>(
                 (Some(s), Some(g)) => {
                     let o = s.run(&theta_of(s), Draw { seed, purpose: "sample", step: 0 }, g.count, &[])?;
                     let x = o.outputs.first().map(wide).unwrap_or_default();
-                    own = Sets { dim: sets.dim, x, target: sets.target.clone(), source: vec![] };
+                    own = Sets { x, ..sets.clone() };
                     &own
                 }
                 _ => sets,
@@ -194,7 +221,7 @@ pub fn metric<T: Real>(
             let s = Summary::of(&energy);
             out.size = Some(n as u64);
             (out.value, out.standard_error) = (s.mean, Some(s.error()));
-            let pairs = Sets { dim: sets.dim, x: sets.source.clone(), target: sets.target.clone(), source: vec![] };
+            let pairs = Sets { x: sets.source.clone(), ..sets.clone() };
             if pairs.x.is_empty() || pairs.target.is_empty() {
                 return Ok(out);
             }

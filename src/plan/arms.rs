@@ -365,13 +365,15 @@ fn side(
         if matches!(law, Value::Law(_)) && !elab.can_draw(&law) {
             return Ok(None);
         }
-        let x = elab.draw_from(&law, span)?;
-        elab.as_vector(&x, span).map(Some)
+        let drawn = elab.draw_from(&law, span)?;
+        let x = elab.as_vector(&drawn, span)?;
+        Ok(Some((x, elab.label_of(&drawn))))
     });
     match drawn {
         Ok(None) => Ok(None),
-        Ok(Some(n)) => {
+        Ok(Some((n, label))) => {
             elab.program.outputs.push(("x".into(), n));
+            elab.program.outputs.extend(label.map(|l| ("label".into(), l)));
             Ok(Some(elab.program))
         }
         Err(Reported) => {
