@@ -74,6 +74,7 @@ codes! {
     NoDensity "E0510" "no-density" Error;
     NoSampler "E0511" "no-sampler" Error;
     ZeroDivergence "E0512" "zero-divergence" Error;
+    TimesOutOfOrder "E0550" "times-out-of-order" Error;
     MissingBlock "E0601" "missing-block" Error;
     UnknownKey "E0602" "unknown-key" Error;
     UnknownMetric "E0603" "unknown-metric" Error;
@@ -93,6 +94,7 @@ codes! {
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;
     TooManySteps "E0704" "too-many-steps" Error;
+    BadTimes "E0710" "sample-times-out-of-order" Error;
     FileNotFound "E0801" "file-not-found" Error;
     CannotWrite "E0802" "cannot-write" Error;
     ExpectFailed "E0803" "expect-failed" Error;

@@ -53,6 +53,7 @@ pages! {
     NoDensity "E0510";
     NoSampler "E0511";
     ZeroDivergence "E0512";
+    TimesOutOfOrder "E0550";
     MissingBlock "E0601";
     UnknownKey "E0602";
     UnknownMetric "E0603";
@@ -72,6 +73,7 @@ pages! {
     NonFiniteState "E0702";
     StepTooSmall "E0703";
     TooManySteps "E0704";
+    BadTimes "E0710";
     FileNotFound "E0801";
     CannotWrite "E0802";
     ExpectFailed "E0803";

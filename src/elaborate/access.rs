@@ -118,6 +118,8 @@ impl Elaborator<'_> {
             inits: vec![x],
             derivs: vec![rate],
             solver: u32::MAX,
+            at: None,
+            noise: None,
         });
         Ok(ends[0])
     }

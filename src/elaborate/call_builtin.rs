@@ -102,6 +102,12 @@ impl Elaborator<'_> {
             Builtin::Map => {
                 let a = self.arity(b, &args, 2, &[])?;
                 self.lambda_takes(b, &a[1], &["item"])?;
+                if let Value::Node(n) = a[0].0
+                    && !self.program.dag.shape(n).is_empty()
+                    && self.program.dag.level(n) > crate::ir::Level::Const
+                {
+                    return self.map_rows(n, &a[1], args.span);
+                }
                 let mut out = Vec::new();
                 for (label, item) in self.items(&a[0].0, a[0].1)? {
                     self.spend(args.span)?;

@@ -67,6 +67,7 @@ impl Elaborator<'_> {
         }
         let mut config_key = String::new();
         let mut failed = false;
+        let mut missing: Vec<(&Formal, bool)> = Vec::new();
         for (i, f) in h.inputs.iter().chain(&h.config).enumerate() {
             let is_input = i < h.inputs.len();
             let named = given.iter().find(|(n, _)| *n == f.name.name).map(|(_, v)| v.clone());
@@ -75,8 +76,7 @@ impl Elaborator<'_> {
                 (None, Some(v), _) => (v, span),
                 (None, None, Some(e)) => (self.expr(e, ctx)?, e.span),
                 (None, None, None) => {
-                    let s = self.signature(&d.define);
-                    self.report(errors::missing_argument(name, &f.name.name, is_input, span, &s, f.span));
+                    missing.push((f, is_input));
                     ctx.env.bind(&f.name.name, Value::Poison);
                     failed = true;
                     continue;
@@ -109,6 +109,9 @@ impl Elaborator<'_> {
                 config_key += &format!("{}={},", f.name.name, self.key_of(&v));
             }
             self.bind(&f.name.name, v, vspan, ctx)?;
+        }
+        if !missing.is_empty() {
+            self.missing_arguments(d, positional, &missing, span);
         }
         if failed {
             return Err(Reported);
@@ -153,6 +156,74 @@ impl Elaborator<'_> {
             }
             (other, _) => Ok(other),
         }
+    }
+
+    /// What a call leaves out, in one report, with what is most likely to be written.
+    fn missing_arguments(&mut self, d: &FunDef, positional: &[(Value, Span)], missing: &[(&Formal, bool)], span: Span) {
+        let known = |v: &Value| matches!(v, Value::Int(_) | Value::Real(_) | Value::Bool(_) | Value::Str(_));
+        let signature = self.signature(&d.define);
+        let name = &d.define.name.name;
+        let parts: Vec<(String, String)> = missing
+            .iter()
+            .map(|(f, by_position)| {
+                let word = f.name.name.clone();
+                let write = match (by_position, self.state_around(span)) {
+                    (true, _) => word.clone(),
+                    (false, Some(x)) if word == "out" => format!("out: dim({x})"),
+                    (false, _) => format!("{word}: ..."),
+                };
+                (word, write)
+            })
+            .collect();
+        let example = self.call_with(d, positional, missing);
+        // `v(64)` for a field with configuration: the inputs come later, from whoever calls it.
+        let configured = match (positional, d.define.header.config.first()) {
+            ([(v, at)], Some(c)) if known(v) && missing.iter().all(|m| m.1) => {
+                let call = format!("{name}({}: {})", c.name.name, self.sources.text(*at));
+                Some(format!("inputs are given by position, configuration by name: `{call}`"))
+            }
+            _ => None,
+        };
+        self.report(errors::missing_arguments(
+            name,
+            &parts,
+            span,
+            &signature,
+            missing[0].0.span,
+            configured.or(example),
+        ));
+    }
+
+    /// `flow_matching(v, straight)`: the call with a field of the file and a path of the library where they are missing.
+    fn call_with(&self, d: &FunDef, positional: &[(Value, Span)], missing: &[(&Formal, bool)]) -> Option<String> {
+        let is_field =
+            |def: &crate::resolve::Def| matches!(def, crate::resolve::Def::Fun(d) if d.define.kind == DefKind::Field);
+        let field = || self.module.user.iter().find(|(_, def)| is_field(def)).map(|(name, _)| name.clone());
+        let mut parts: Vec<String> = positional.iter().map(|(_, at)| self.sources.text(*at).to_owned()).collect();
+        for (f, _) in missing {
+            let Some(ast::TypeExpr::Name { name: ty, .. }) = &f.ty else { return None };
+            parts.push(match ty.name.as_str() {
+                "field" => field()?,
+                "path" => "straight".to_owned(),
+                _ => return None,
+            });
+        }
+        Some(format!("write `{}({})`", d.define.name.name, parts.join(", "))).filter(|s| s.len() <= 70)
+    }
+
+    /// The state of the field in whose body the place is.
+    fn state_around(&self, span: Span) -> Option<String> {
+        let inside = |d: &FunDef| {
+            let body = match &d.define.body {
+                ast::Body::Expr(e) => e.span,
+                ast::Body::Block { span, .. } => *span,
+            };
+            d.define.kind == DefKind::Field && body.file == span.file && (body.start..body.end).contains(&span.start)
+        };
+        self.module.user.values().find_map(|def| match def {
+            crate::resolve::Def::Fun(d) if inside(d) => Some(d.define.header.inputs.first()?.name.name.clone()),
+            _ => None,
+        })
     }
 
     /// The ends of a path lie in one space; a real may stand for a constant vector.

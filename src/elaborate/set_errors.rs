@@ -32,7 +32,9 @@ pub fn class_expected(found: &str, count: Option<usize>, span: Span, because: Op
         format!("this is {found}"),
     );
     let cure = match (count, found) {
-        (None, "`none`") => "how many classes there are is not known here: declare the condition, e.g. `| y: class[10]`",
+        (None, "`none`") => {
+            "how many classes there are is not known here: declare the condition, e.g. `| y: class[10]`"
+        }
         (None, _) => "declare how many classes there are, e.g. `| y: class[10]`",
         _ => "a class is a label of data, a whole number from 0 on, or `none`",
     };
@@ -43,7 +45,9 @@ pub fn class_expected(found: &str, count: Option<usize>, span: Span, because: Op
 pub fn no_label(law: &str, span: Span, pattern: Span) -> Diagnostic {
     Diagnostic::new(Code::NoLabels, format!("{law} gives no label"), span, "draws from it have no condition")
         .label(pattern, "a label is asked for here")
-        .help("data have labels with `label:`, e.g. `file(\"x.csv\", label: \"kind\")`; a sampler gives one as `(x | k)`")
+        .help(
+            "data have labels with `label:`, e.g. `file(\"x.csv\", label: \"kind\")`; a sampler gives one as `(x | k)`",
+        )
 }
 
 /// `E0630`: a net of classes that is never given one.
@@ -55,7 +59,9 @@ pub fn no_labels_reach(name: &str, declared: Span, objective: Span) -> Diagnosti
         "this objective gives it no class",
     )
     .label(declared, "the condition is declared here")
-    .help("draw from data with `label:`, hand the label on as in `draw (x0, x1 | y) ~ pairs`, or leave the condition out")
+    .help(
+        "draw from data with `label:`, hand the label on as in `draw (x0, x1 | y) ~ pairs`, or leave the condition out",
+    )
 }
 
 /// `E0630`: labels for a law that takes none.
