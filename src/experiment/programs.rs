@@ -7,7 +7,6 @@ use crate::ir::Program;
 use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
 use crate::run::forward::{Forward, Outcome, Request};
-use crate::run::params::ParamTable;
 use crate::run::pool::Pool;
 use crate::solve::SolverConfig;
 use crate::{autodiff, opt, stage};
@@ -55,11 +54,6 @@ impl<T: Real> Compiled<T> {
     pub fn rows(&self, purpose: &str) -> Option<usize> {
         let store = self.store.as_ref()?;
         self.program.inputs.iter().filter_map(|d| d.rows.as_ref()).map(|r| store.count(r, purpose)).min()
-    }
-
-    /// The program's parameters.
-    pub fn table(&self) -> &ParamTable {
-        self.forward.table()
     }
 
     /// The declarations behind them.
@@ -147,9 +141,8 @@ pub struct Programs<T: Real> {
 impl<T: Real> Programs<T> {
     /// Compiles all of them.
     pub fn new(arm: &Arm, store: &Arc<Store<T>>, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
-        let plain = |p: &Option<Program>| {
-            p.as_ref().map(|p| Ok(Compiled::plain(p, backend, pool)?.reading(store))).transpose()
-        };
+        let plain =
+            |p: &Option<Program>| p.as_ref().map(|p| Ok(Compiled::plain(p, backend, pool)?.reading(store))).transpose();
         let solving = |f: &plan::Forward| Ok::<_, Diagnostic>(Compiled::solving(f, backend, pool)?.reading(store));
         let mut metrics = Vec::new();
         let mut samplers = Vec::new();

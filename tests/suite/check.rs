@@ -21,6 +21,8 @@ pub const RUN_TIME: &[Code] = &[
     Code::CannotWrite,
     Code::ExpectFailed,
     Code::BadCheckpoint,
+    Code::OtherVersion,
+    Code::FolderInUse,
     Code::Internal,
 ];
 

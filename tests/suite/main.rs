@@ -27,6 +27,7 @@ mod robust;
 mod run;
 mod solve;
 mod stage;
+mod stages;
 mod syntax;
 mod tableaux;
 mod term;
