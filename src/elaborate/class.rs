@@ -170,6 +170,11 @@ impl Elaborator<'_> {
         }
     }
 
+    /// How many classes the nets know that were called so far.
+    pub fn classes_known(&self) -> Option<usize> {
+        self.conditioned.first().map(|c| c.count)
+    }
+
     /// Reports nets of classes that never were given one: a law without labels teaches them nothing.
     pub fn labels_reach(&mut self, span: Span) -> Res<()> {
         match self.conditioned.iter().find(|c| !c.given).cloned() {
