@@ -116,6 +116,8 @@ pub enum MetricPrograms<T: Real> {
     Density(Compiled<T>, Option<Compiled<T>>),
     /// Sampler with its energy.
     Energy(Compiled<T>),
+    /// A number of each sample.
+    Mean(Compiled<T>),
 }
 
 /// Everything that an arm evaluates after training.
@@ -156,6 +158,7 @@ impl<T: Real> Programs<T> {
                     MetricPrograms::Density(solving(density)?, own)
                 }
                 MetricKind::Energy(f) | MetricKind::Npe(f) => MetricPrograms::Energy(solving(f)?),
+                MetricKind::Mean(f) => MetricPrograms::Mean(solving(f)?),
             });
             samplers.push(m.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?);
         }

@@ -315,7 +315,7 @@ fn arm(
         let mut fresh = |f: &mut dyn FnMut(Elaborator<'_>) -> Res<()>| {
             f(Elaborator::new(module, sources, sink, values.clone(), "generate"))
         };
-        match metrics::metric_plan(&mut fresh, arg, &text, sampled, generate.is_err()) {
+        match metrics::metric_plan(&mut fresh, arg, &text, sampled, parts.train, generate.is_err()) {
             Ok(m) => plans.push(m),
             Err(e) => note(Err(e)),
         }
@@ -323,7 +323,10 @@ fn arm(
     let first = plans.iter().find(|m| {
         !matches!(
             m.kind,
-            metrics::MetricKind::Evaluations | metrics::MetricKind::Parameters | metrics::MetricKind::Energy(_)
+            metrics::MetricKind::Evaluations
+                | metrics::MetricKind::Parameters
+                | metrics::MetricKind::Energy(_)
+                | metrics::MetricKind::Mean(_)
         )
     });
     if let (Some(m), false) = (first, module.user.contains_key("target")) {
@@ -332,6 +335,9 @@ fn arm(
     }
     note(target.as_ref().map(|_| ()).map_err(|e| *e));
     note(source.as_ref().map(|_| ()).map_err(|e| *e));
+    if let Ok(Some(t)) = &target {
+        failed |= !super::labels::judged_by_test(module, t, &plans, sink);
+    }
     if let Ok(Some(t)) = &train
         && let Some(e) = parts.train.and_then(|b| b.get("objective"))
         && !feasible::check(&t.objective, e.value.span, sources, sink)
@@ -396,13 +402,15 @@ fn side(
         if matches!(law, Value::Law(_)) && !elab.can_draw(&law) {
             return Ok(None);
         }
-        let x = elab.draw_from(&law, span)?;
-        elab.as_vector(&x, span).map(Some)
+        let drawn = elab.draw_from(&law, span)?;
+        let x = elab.as_vector(&drawn, span)?;
+        Ok(Some((x, elab.label_of(&drawn))))
     });
     match drawn {
         Ok(None) => Ok(None),
-        Ok(Some(n)) => {
+        Ok(Some((n, label))) => {
             elab.program.outputs.push(("x".into(), n));
+            elab.program.outputs.extend(label.map(|l| ("label".into(), l)));
             Ok(Some(elab.program))
         }
         Err(Reported) => {

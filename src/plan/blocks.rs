@@ -1,6 +1,6 @@
 //! `train`, `generate`: keys to plans.
 
-use super::{Forward, GeneratePlan, Optimizer, Rate, Rule, TrainPlan, budget, errors, habits};
+use super::{Forward, GeneratePlan, Optimizer, Rate, Rule, TrainPlan, budget, errors, habits, labels};
 use crate::diag::suggest;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
 use crate::ir::{NodeId, Op};
@@ -25,7 +25,7 @@ pub const TRAIN: [&str; 12] = [
     "fresh",
 ];
 /// Keys of `generate`.
-pub const GENERATE: [&str; 3] = ["sampler", "solver", "count"];
+pub const GENERATE: [&str; 4] = ["sampler", "solver", "count", "labels"];
 
 /// A block: its keyword and its entries.
 #[derive(Clone, Copy, Debug)]
@@ -285,8 +285,12 @@ pub fn generate(mut elab: Elaborator<'_>, block: Block<'_>, over: &[Entry], defa
         return Err(block.missing(&mut elab, "sampler", "sampler: flow(v)", &GENERATE));
     };
     let law = elab.top_expr(&e.value)?;
-    let drawn = elab.draw_from(&law, e.value.span)?;
+    let labelled = get("labels").map(|l| labels::of_entry(&mut elab, l, &law)).transpose()?;
+    let drawn = elab.draw_given(&law, labelled.as_ref().map(|l| l.condition.clone()), e.value.span)?;
     let x = elab.as_vector(&drawn, e.value.span)?;
+    if let Some(l) = &labelled {
+        l.reaches(&mut elab, x, e.value.span)?;
+    }
     elab.program.outputs.push(("x".into(), x));
     if !elab.hosts.is_empty() {
         return Err(elab.report(errors::host_in_sampler(e.value.span)));
@@ -297,6 +301,7 @@ pub fn generate(mut elab: Elaborator<'_>, block: Block<'_>, over: &[Entry], defa
     Ok(GeneratePlan {
         sampler: Forward { program: elab.program, solvers, default_solver },
         count: count? as usize,
+        labels: labelled.map(|l| l.classes),
         span: e.value.span,
     })
 }

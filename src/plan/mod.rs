@@ -11,6 +11,9 @@ pub mod errors;
 pub mod expect;
 mod feasible;
 mod habits;
+mod label_errors;
+mod labels;
+mod means;
 mod metrics;
 mod noise;
 mod paths;
@@ -179,6 +182,8 @@ pub struct GeneratePlan {
     pub sampler: Forward,
     /// How many.
     pub count: usize,
+    /// Classes that samples are conditioned on, in turn: what the input `label` receives.
+    pub labels: Option<Vec<u32>>,
     /// The sampler as written.
     pub span: Span,
 }
@@ -194,6 +199,8 @@ pub struct MetricPlan {
     pub kind: MetricKind,
     /// Samples made for this metric alone.
     pub generate: Option<GeneratePlan>,
+    /// Computed for each class by itself, then averaged.
+    pub by_label: bool,
     /// Where it is written.
     pub span: Span,
 }
