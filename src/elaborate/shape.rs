@@ -283,12 +283,8 @@ impl Elaborator<'_> {
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
             ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
-<<<<<<< HEAD
             ("fn", []) => wrong(self, "a function", &v),
-            ("field" | "path" | "coupling" | "law" | "list", []) | ("class", [_]) => {
-=======
-            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) => {
->>>>>>> main
+            ("field" | "path" | "coupling" | "law" | "list", []) => {
                 wrong(self, &format!("a {}", name.name), &v)
             }
             (
