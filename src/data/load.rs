@@ -110,7 +110,9 @@ fn open(path: &Path, options: &Options) -> Result<Raw, Fault> {
         "tsv" | "tab" => Ok(Raw::Grid(Grid::read(&bytes, delimiter(b'\t'), options.header)?)),
         "npy" => Ok(Raw::Npy(arrays::npy(&bytes)?)),
         "npz" => Ok(Raw::Npz(bytes)),
-        _ if bytes.starts_with(&[0, 0]) && (ending == "idx" || stem.contains("idx")) => Ok(Raw::Idx(arrays::idx(&bytes)?)),
+        _ if bytes.starts_with(&[0, 0]) && (ending == "idx" || stem.contains("idx")) => {
+            Ok(Raw::Idx(arrays::idx(&bytes)?))
+        }
         _ if options.delimiter.is_some() => Ok(Raw::Grid(Grid::read(&bytes, delimiter(b','), options.header)?)),
         _ => Err(Fault::Format {
             why: "its name must end in .csv, .tsv, .npy, .npz or .idx, each perhaps with .gz behind it".into(),
@@ -169,8 +171,7 @@ fn features(raw: &Raw, options: &Options) -> Result<(Column, usize), Fault> {
                     .collect::<Result<_, _>>()?,
                 None => {
                     let label = options.label.as_ref().map(ToString::to_string);
-                    let rest: Vec<String> =
-                        known.iter().filter(|n| Some(format!("`{n}`")) != label).cloned().collect();
+                    let rest: Vec<String> = known.iter().filter(|n| Some(format!("`{n}`")) != label).cloned().collect();
                     match rest.as_slice() {
                         [one] => vec![one.clone()],
                         _ => return Err(Fault::Ambiguous { known }),
@@ -187,10 +188,9 @@ fn features(raw: &Raw, options: &Options) -> Result<(Column, usize), Fault> {
 fn element(a: &Array, pick: &Pick) -> Result<usize, Fault> {
     match pick {
         Pick::Index(k) if *k < a.width() => Ok(*k),
-        Pick::Index(_) | Pick::Name(_) => Err(Fault::NoColumn {
-            asked: pick.clone(),
-            known: vec![format!("0..{}", a.width())],
-        }),
+        Pick::Index(_) | Pick::Name(_) => {
+            Err(Fault::NoColumn { asked: pick.clone(), known: vec![format!("0..{}", a.width())] })
+        }
     }
 }
 
@@ -262,14 +262,12 @@ fn labels(raw: &Raw, path: &Path, options: &Options) -> Result<Option<Labels>, F
             }
             whole(&arrays::npz(bytes, n)?).map(Some)
         }
-        (Raw::Npy(_) | Raw::Idx(_), Pick::Name(file)) => {
-            match open(&path.with_file_name(file), &Options::default())? {
-                Raw::Npy(a) | Raw::Idx(a) => whole(&a).map(Some),
-                Raw::Grid(_) | Raw::Npz(_) => {
-                    Err(Fault::Format { why: format!("the labels in {file} must be an npy or idx file as well") })
-                }
+        (Raw::Npy(_) | Raw::Idx(_), Pick::Name(file)) => match open(&path.with_file_name(file), &Options::default())? {
+            Raw::Npy(a) | Raw::Idx(a) => whole(&a).map(Some),
+            Raw::Grid(_) | Raw::Npz(_) => {
+                Err(Fault::Format { why: format!("the labels in {file} must be an npy or idx file as well") })
             }
-        }
+        },
         (Raw::Npz(bytes), Pick::Index(_)) => {
             Err(Fault::NoColumn { asked: pick.clone(), known: arrays::npz_names(bytes)? })
         }
@@ -311,10 +309,7 @@ fn classes(texts: Vec<(String, Place)>) -> Result<Labels, Fault> {
             let of = all.iter().map(|t| value(t) as u32).collect();
             return checked(Labels { names: (0..count).map(|k| k.to_string()).collect(), of }, rows);
         }
-        let of = all
-            .iter()
-            .map(|t| names.iter().position(|n| value(n) == value(t)).unwrap_or(0) as u32)
-            .collect();
+        let of = all.iter().map(|t| names.iter().position(|n| value(n) == value(t)).unwrap_or(0) as u32).collect();
         return checked(Labels { names, of }, rows);
     }
     names.sort();

@@ -177,6 +177,7 @@ impl Elaborator<'_> {
             return Err(self.report(d));
         };
         let name = owner.next(&p.name.name);
+        self.asked.push(name.clone());
         Ok(Value::Node(self.param(ParamDecl { name, shape, init, span: p.name.span })))
     }
 

@@ -1,15 +1,17 @@
 //! Every message of elaboration. Constructors take data; call sites hold no prose.
 //!
-//! Deliberately absent here: shapes, kinds of values, calls, derivatives, which have files of their own.
+//! Deliberately absent here: shapes, kinds of values, calls, derivatives, solves, which have files of their own.
 
 mod calls;
 mod derivatives;
 mod shapes;
+mod solves;
 mod types;
 
 pub use calls::*;
 pub use derivatives::*;
 pub use shapes::*;
+pub use solves::*;
 pub use types::*;
 
 use super::hints::grouped;
@@ -129,17 +131,6 @@ pub fn bad_dimension(n: i64, written: &str, span: Span) -> Diagnostic {
 /// `E0201`, found while a program is built; the walk over names has seen everything else.
 pub fn missing_name(name: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::UnknownName, format!("nothing is called `{name}`"), span, "not defined")
-}
-
-/// `E0613`
-pub fn stochastic(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::NotAvailable,
-        "this version does not run stochastic equations, `dW`",
-        span,
-        "not available yet",
-    )
-    .help("leave the noise out: the flow of a field is the deterministic equation `x' = v(x, t)`")
 }
 
 /// `E0601`: the experiment has no source, or no target.

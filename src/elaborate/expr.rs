@@ -4,8 +4,6 @@ use super::builtin::Builtin;
 use super::value::{Callee, Env, Fun, Law, Seq, Value};
 use super::{Ctx, Elaborator, Reported, Res, errors};
 use crate::diag::Code;
-use crate::ir::RegionId;
-use crate::ir::Solve;
 use crate::resolve::{Def, Origin};
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, ExprKind, UnaryOp};
@@ -205,7 +203,7 @@ impl Elaborator<'_> {
     }
 
     /// Row `i` of a matrix, element `i` of a vector.
-    fn row(&mut self, n: crate::ir::NodeId, i: usize) -> crate::ir::NodeId {
+    pub(super) fn row(&mut self, n: crate::ir::NodeId, i: usize) -> crate::ir::NodeId {
         let dag = &mut self.program.dag;
         let rest = dag.shape(n)[1..].to_vec();
         let part = dag.slice(n, 0, i, 1);
@@ -320,93 +318,6 @@ impl Elaborator<'_> {
         let select = self.program.dag.select(c, x, y);
         let truth = matches!((&a, &b), (Value::Truth(_) | Value::Bool(_), Value::Truth(_) | Value::Bool(_)));
         Ok(if truth { Value::Truth(select) } else { Value::Node(select) })
-    }
-
-    fn solve_expr(&mut self, s: &ast::Solve, span: Span, ctx: &Ctx) -> Res<Value> {
-        let Some(to) = &s.to else {
-            return Err(self.report(errors::solve_over_times(s.from.span)));
-        };
-        let from = self.expr(&s.from, ctx)?;
-        let to_value = self.expr(to, ctx)?;
-        let t0 = self.scalar(&from, s.from.span, "the start of a solve")?;
-        let t1 = self.scalar(&to_value, to.span, "the end of a solve")?;
-        let mut inits = Vec::new();
-        for q in &s.equations {
-            let v = self.expr(&q.initial, ctx)?;
-            inits.push(self.node(&v, q.initial.span)?);
-        }
-        let solver = match &s.solver {
-            None => u32::MAX,
-            Some(e) => {
-                let v = self.expr(e, ctx)?;
-                let solver = self.solver_value(&v, e.span)?;
-                let known = self.solvers.iter().position(|o| *o == solver);
-                known.unwrap_or_else(|| {
-                    self.solvers.push(solver);
-                    self.solvers.len() - 1
-                }) as u32
-            }
-        };
-        let region = RegionId(self.regions);
-        self.regions += 1;
-        let inner = Ctx { env: Env::child(Some(&ctx.env)), origin: ctx.origin, targets: ctx.targets.clone() };
-        let time = self.program.dag.time(region);
-        inner.env.bind(&s.time.name, Value::Node(time));
-        for (i, q) in s.equations.iter().enumerate() {
-            let shape = self.program.dag.shape(inits[i]).to_vec();
-            let state = self.program.dag.state(region, i as u32, shape);
-            inner.env.bind(&q.name.name, Value::Node(state));
-        }
-        let mut derivs = Vec::new();
-        let mut failed = false;
-        for (i, q) in s.equations.iter().enumerate() {
-            let Ok(v) = self.expr(&q.rhs, &inner) else {
-                failed = true;
-                continue;
-            };
-            let mut n = self.node(&v, q.rhs.span)?;
-            let (found, expected) = (self.program.dag.shape(n).to_vec(), self.program.dag.shape(inits[i]).to_vec());
-            if found.is_empty() && !expected.is_empty() {
-                n = self.program.dag.broadcast(n, &expected);
-            } else if found != expected {
-                let name = &q.name.name;
-                failed = true;
-                self.report(errors::shape_expected(
-                    &errors::shape_name(&found),
-                    &format!("{} for the derivative of `{name}`", errors::shape_name(&expected)),
-                    q.rhs.span,
-                    Some((q.initial.span, format!("`{name}` starts as {}", errors::shape_name(&expected)))),
-                ));
-            }
-            derivs.push(n);
-        }
-        if failed {
-            return Err(Reported);
-        }
-        self.program.dag.set_span(Some(span));
-        let names: Vec<String> = s.equations.iter().map(|q| q.name.name.clone()).collect();
-        if self.energy.is_some() {
-            return self.solve_with_energy(Solve { region, t0, t1, names, inits, derivs, solver });
-        }
-        let ends = self.program.dag.solve(Solve { region, t0, t1, names: names.clone(), inits, derivs, solver });
-        let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
-        Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
-    }
-
-    /// Adds `energy' = dot(x', x') from 0` for the first component.
-    fn solve_with_energy(&mut self, mut solve: Solve) -> Res<Value> {
-        let rate = solve.derivs[0];
-        let square = self.dot(rate, rate);
-        let zero = self.program.dag.constant(0.0);
-        solve.derivs.push(square);
-        solve.inits.push(zero);
-        solve.names.push("energy".into());
-        let names = solve.names.clone();
-        let mut ends = self.program.dag.solve(solve);
-        let energy = ends.pop().expect("the component added above");
-        self.energy.get_or_insert_default().push(energy);
-        let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
-        Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
     }
 
     /// A real as a node.

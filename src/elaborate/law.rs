@@ -132,6 +132,10 @@ impl Elaborator<'_> {
                     Err(self.report(d))
                 }
             },
+            Value::Data(set) => {
+                let d = set_errors::data_density(&set.name, span, set.span);
+                Err(self.report(d))
+            }
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::type_expected("a law", &found, span, None)))

@@ -16,13 +16,16 @@ mod class;
 mod derivative;
 mod errors;
 mod expr;
+mod file;
 mod hints;
 mod invoke;
 mod law;
 mod linalg;
+mod rows;
 mod set_errors;
 pub mod sets;
 mod shape;
+mod solve;
 pub mod value;
 
 pub use call::{Args, Named};
@@ -130,6 +133,9 @@ pub struct Elaborator<'a> {
     squares: HashMap<NodeId, NodeId>,
     zero_draws: bool,
     regions: u32,
+    /// How many draws were asked for so far, and which parameters of bodies.
+    drawn: u64,
+    asked: Vec<String>,
     evals: u64,
     /// Nets with classes, and whether they were given one.
     conditioned: Vec<class::Conditioned>,
@@ -164,6 +170,8 @@ impl<'a> Elaborator<'a> {
             squares: HashMap::new(),
             zero_draws: false,
             regions: 0,
+            drawn: 0,
+            asked: Vec::new(),
             evals: 0,
             conditioned: Vec::new(),
             energy: None,
@@ -234,6 +242,7 @@ impl<'a> Elaborator<'a> {
             DrawKind::Uniform => "uniform",
             DrawKind::Normal => "normal",
         };
+        self.drawn += 1;
         let site = self.sites.last_mut().expect("a root site").next(word);
         let program = &mut self.program;
         let id = *self.draws.entry(site.clone()).or_insert_with(|| {

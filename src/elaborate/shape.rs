@@ -284,7 +284,7 @@ impl Elaborator<'_> {
             ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
             ("fn", []) => wrong(self, "a function", &v),
-            ("field" | "path" | "coupling" | "law" | "list", []) => {
+            ("field" | "path" | "coupling" | "law" | "list", []) | ("class", [_]) => {
                 wrong(self, &format!("a {}", name.name), &v)
             }
             (

@@ -67,17 +67,6 @@ pub fn type_dimensions(written: &str, span: Span) -> Diagnostic {
 }
 
 /// `E0302`
-pub fn solve_over_times(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::TypeMismatch,
-        "`solve` runs from a time to a time",
-        span,
-        "a single time, or a vector of times",
-    )
-    .help("write `solve t: a -> b { ... }`")
-}
-
-/// `E0302`
 pub fn no_value(name: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::TypeMismatch, format!("`{name}` has no value"), span, "its last statement is not a value")
         .help("end the block with an expression on a line of its own")
