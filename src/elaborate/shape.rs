@@ -284,9 +284,7 @@ impl Elaborator<'_> {
             ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
             ("fn", []) => wrong(self, "a function", &v),
-            ("field" | "path" | "coupling" | "law" | "list", []) | ("class", [_]) => {
-                wrong(self, &format!("a {}", name.name), &v)
-            }
+            ("field" | "path" | "coupling" | "law" | "list", []) => wrong(self, &format!("a {}", name.name), &v),
             (
                 "real" | "int" | "bool" | "field" | "path" | "fn" | "coupling" | "sampler" | "law" | "log_density"
                 | "list" | "class",
