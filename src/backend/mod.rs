@@ -112,6 +112,25 @@ pub trait Kernel<T: Scalar>: Send + Sync {
         self.tile(packed, inputs, outputs, slot, scratch, panels)
     }
 
+    /// Whether [`Kernel::joining_tile`] serves.
+    fn joins_slots(&self) -> bool {
+        false
+    }
+
+    /// As [`Kernel::first_tile`] on another slot, and then the sum of both, element by element, in `slot`. Only where
+    /// [`Kernel::joins_slots`].
+    fn joining_tile(
+        &self,
+        _packed: &[T],
+        _inputs: &[T],
+        _outputs: &mut [T],
+        _slot: &mut [T],
+        _scratch: &mut [T],
+        _panels: usize,
+    ) -> u32 {
+        unreachable!("a kernel that does not join slots")
+    }
+
     /// Adds up slots (in a fixed pairwise tree, so bits depend on their number only) and brings the sums into row-major
     /// order: `out` gets the elements from `first` on of the flat sum vector.
     fn reduce(&self, slots: &[&[T]], first: usize, out: &mut [T]);

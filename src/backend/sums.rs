@@ -551,6 +551,14 @@ impl Sums {
         })
     }
 
+    /// Whether a tile adds to every element of a slot by one run of lanes.
+    pub(crate) fn one_block(&self) -> bool {
+        self.regions.iter().all(|r| match &r.order {
+            Order::Products(p) => r.len == 0 || p.block_count() == 1,
+            Order::Lanes(_) => true,
+        })
+    }
+
     /// [`super::Kernel::reduce`], the same for every back end.
     pub fn reduce<T: Element>(&self, slots: &[&[T]], first: usize, out: &mut [T]) {
         let last = first + out.len();

@@ -36,17 +36,17 @@ impl Array {
 macro_rules! any_kind {
     ($name:expr, $read:ident) => { any_kind!($name, $read, f64 f32 i64 i32 i16 i8 u64 u32 u16 u8) };
     ($name:expr, $read:ident, $($t:ident)*) => {{
-        let mut kind = String::new();
         $(
             match $read!($t) {
                 Ok(a) => return Array::new($name, a.shape(), a.iter().map(|x| *x as f64).collect()),
-                Err(ReadNpyError::WrongDescriptor(found)) => kind = found.to_string(),
+                Err(ReadNpyError::WrongDescriptor(_)) => {}
                 Err(e) => return Err(Fault::Format { why: e.to_string() }),
             }
         )*
         match $read!(bool) {
             Ok(a) => Array::new($name, a.shape(), a.iter().map(|x| f64::from(u8::from(*x))).collect()),
-            Err(_) => Err(Fault::Kind { kind }),
+            Err(ReadNpyError::WrongDescriptor(found)) => Err(Fault::Kind { kind: found.to_string() }),
+            Err(e) => Err(Fault::Format { why: e.to_string() }),
         }
     }};
 }

@@ -169,13 +169,37 @@ impl Elaborator<'_> {
             let here = !self.sources.file(p.name.span.file).is_std;
             let user = |f: &super::Frame| !self.sources.file(f.span.file).is_std;
             let call = self.calls.iter().rev().find(|f| here && user(f)).map(|f| f.span);
-            let is_fn = |f: &&super::Frame| matches!(self.module.user.get(&f.name), Some(crate::resolve::Def::Fun(d)) if d.define.kind == ast::DefKind::Fn);
-            let owner = self.calls.iter().find(is_fn).map(|f| f.name.clone());
+            let owner = self.calls.iter().find_map(|f| match self.module.user.get(&f.name) {
+                Some(crate::resolve::Def::Fun(d)) if d.define.kind == ast::DefKind::Fn => Some(self.owning_header(d)),
+                _ => None,
+            });
             let d = errors::misplaced_param(&p.name.name, p.name.span, call, owner.as_deref());
             return Err(self.report(d));
         };
         let name = owner.next(&p.name.name);
+        self.asked.push(name.clone());
         Ok(Value::Node(self.param(ParamDecl { name, shape, init, span: p.name.span })))
+    }
+
+    /// The header of a `fn` with the keyword that would let it own parameters: `field v(x, t)`, `net f(x)`.
+    fn owning_header(&self, d: &crate::resolve::FunDef) -> String {
+        let name = &d.define.name;
+        let end = match (&d.define.result, &d.define.body) {
+            (Some(_), _) => None,
+            (None, Body::Expr(e)) => Some(e.span.start),
+            (None, Body::Block { span, .. }) => Some(span.start),
+        };
+        let header =
+            end.map(|end| self.sources.text(Span { end, ..name.span }).trim_end_matches(['=', ' ', '{', '\n']));
+        let header = match header {
+            Some(h) if h.len() <= 60 => h.to_owned(),
+            Some(_) | None => format!("{}(...)", name.name),
+        };
+        let keyword = match d.define.header.inputs.as_slice() {
+            [_, t] if t.name.name == "t" => "field",
+            _ => "net",
+        };
+        format!("{keyword} {header}")
     }
 
     /// `param` at top level.

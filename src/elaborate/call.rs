@@ -131,7 +131,9 @@ impl Elaborator<'_> {
             | Value::Range(..)
             | Value::Class(_)
             | Value::Data(_)
-            | Value::Host(_)) => {
+            | Value::Host(_)
+            | Value::Dataset(_)
+            | Value::Stage(_)) => {
                 let found = self.describe(&other);
                 Err(self.report(errors::not_a_function(&found, span)))
             }
@@ -291,7 +293,19 @@ impl Elaborator<'_> {
         let name = &d.define.name.name;
         let message = errors::count_of_arguments(name, takes, args.positional.len());
         let (at, signature) = (args.positional.get(takes).map_or(args.span, |(_, s)| *s), self.signature(&d.define));
-        self.report(errors::too_many(name, message, at, &signature, d.define.name.span))
+        let joined = self.joined(takes, args);
+        self.report(errors::too_many(name, message, at, &signature, d.define.name.span, joined))
+    }
+
+    /// `concat(x, t)`, if one vector is taken and numbers and vectors of the file are given.
+    fn joined(&self, takes: usize, args: &Args) -> Option<String> {
+        let plain = |(v, at): &(Value, Span)| {
+            matches!(v, Value::Node(n) if self.program.dag.shape(*n).len() <= 1)
+                && !self.sources.file(at.file).is_std
+                && self.sources.text(*at).len() <= 30
+        };
+        let texts = || args.positional.iter().map(|(_, at)| self.sources.text(*at)).collect::<Vec<_>>();
+        (takes == 1 && args.positional.iter().all(plain)).then(|| format!("concat({})", texts().join(", ")))
     }
 
     fn known_argument(&mut self, d: &FunDef, name: &str, span: Span, inputs_too: bool) -> Res<()> {
@@ -323,7 +337,7 @@ impl Elaborator<'_> {
             let signature = self.signature(&first.define);
             let (name, takes, given) = (&law.def.name, ordered.len(), args.positional.len());
             let message = errors::count_of_arguments(name, takes, given);
-            return Err(self.report(errors::too_many(name, message, at, &signature, first.define.name.span)));
+            return Err(self.report(errors::too_many(name, message, at, &signature, first.define.name.span, None)));
         }
         let first = facets().next().expect("a law has a facet").clone();
         let mut failed = false;

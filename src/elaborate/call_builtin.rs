@@ -102,6 +102,12 @@ impl Elaborator<'_> {
             Builtin::Map => {
                 let a = self.arity(b, &args, 2, &[])?;
                 self.lambda_takes(b, &a[1], &["item"])?;
+                if let Value::Node(n) = a[0].0
+                    && !self.program.dag.shape(n).is_empty()
+                    && self.program.dag.level(n) > crate::ir::Level::Const
+                {
+                    return self.map_rows(n, &a[1], args.span);
+                }
                 let mut out = Vec::new();
                 for (label, item) in self.items(&a[0].0, a[0].1)? {
                     self.spend(args.span)?;
@@ -150,7 +156,15 @@ impl Elaborator<'_> {
             Builtin::RawUniform => self.raw(DrawKind::Uniform, b, &args),
             Builtin::RawNormal => self.raw(DrawKind::Normal, b, &args),
             Builtin::OptimalTransport => self.optimal_transport(&args),
-            Builtin::Exact | Builtin::Permute | Builtin::Resample => {
+            Builtin::Dataset => self.dataset(&args),
+            Builtin::File => self.file(&args),
+            Builtin::Exact
+            | Builtin::Permute
+            | Builtin::Resample
+            | Builtin::PerFeature
+            | Builtin::Global
+            | Builtin::Each
+            | Builtin::ByLabel => {
                 let found = format!("the word `{}`", b.name());
                 Err(self.report(errors::not_a_function(&found, args.span)))
             }
@@ -184,7 +198,7 @@ impl Elaborator<'_> {
     }
 
     /// Exactly `n` positional arguments and only the named ones in `options`.
-    fn arity(&mut self, b: Builtin, args: &Args, n: usize, options: &[&str]) -> Res<Vec<(Value, Span)>> {
+    pub(super) fn arity(&mut self, b: Builtin, args: &Args, n: usize, options: &[&str]) -> Res<Vec<(Value, Span)>> {
         self.only_options(b, args, options)?;
         if args.positional.len() != n {
             let message = format!(
@@ -253,7 +267,12 @@ impl Elaborator<'_> {
     fn dim(&mut self, args: &Args) -> Res<Value> {
         let a = self.arity(Builtin::Dim, args, 1, &[])?;
         let (v, span) = &a[0];
-        if matches!(v, Value::Law(_)) {
+        if let Value::Data(set) = v
+            && let [item] = set.items.as_slice()
+        {
+            return Ok(Value::Int(item.shape.first().copied().unwrap_or(1) as i64));
+        }
+        if matches!(v, Value::Law(_) | Value::Dataset(_)) {
             let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), "dim");
             let drawn = inner.draw_from(v, *span)?;
             let n = inner.node(&drawn, *span)?;

@@ -1,15 +1,17 @@
 //! Every message of elaboration. Constructors take data; call sites hold no prose.
 //!
-//! Deliberately absent here: shapes, kinds of values, calls, derivatives, which have files of their own.
+//! Deliberately absent here: shapes, kinds of values, calls, derivatives, solves, which have files of their own.
 
 mod calls;
 mod derivatives;
 mod shapes;
+mod solves;
 mod types;
 
 pub use calls::*;
 pub use derivatives::*;
 pub use shapes::*;
+pub use solves::*;
 pub use types::*;
 
 use super::hints::grouped;
@@ -117,25 +119,18 @@ pub fn nothing_to_minimize(name: &str, span: Span, last: Option<Span>) -> Diagno
 }
 
 /// `E0610`
-pub fn bad_dimension(n: i64, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::BadValue, format!("a dimension of {}", grouped(n)), span, "not a dimension")
+pub fn bad_dimension(n: i64, written: &str, span: Span) -> Diagnostic {
+    let message = match written.parse::<f64>() {
+        Ok(_) => format!("a dimension of {}", grouped(n)),
+        Err(_) => format!("the dimension `{written}` is {}", grouped(n)),
+    };
+    Diagnostic::new(Code::BadValue, message, span, "not a dimension")
         .help("a dimension is at least 1 and at most 16,777,216")
 }
 
 /// `E0201`, found while a program is built; the walk over names has seen everything else.
 pub fn missing_name(name: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::UnknownName, format!("nothing is called `{name}`"), span, "not defined")
-}
-
-/// `E0613`
-pub fn stochastic(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::NotAvailable,
-        "this version does not run stochastic equations, `dW`",
-        span,
-        "not available yet",
-    )
-    .help("leave the noise out: the flow of a field is the deterministic equation `x' = v(x, t)`")
 }
 
 /// `E0601`: the experiment has no source, or no target.
@@ -154,4 +149,41 @@ pub fn bad_count(what: &str, n: i64, min: i64, max: i64, span: Span) -> Diagnost
     let must = if min == max { format!("only {min} is possible") } else { format!("{min} to {most} are possible") };
     Diagnostic::new(Code::BadValue, format!("{} {what}: {must}", grouped(n)), span, "out of range")
         .help("choose a number in this range")
+}
+
+/// `E0615`
+pub fn stage_not_ended(name: &str, span: Span, declared: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::StageNotEnded,
+        format!("the stage `{name}` has not ended here"),
+        span,
+        "what it will have learned is not known yet",
+    )
+    .label(declared, "this stage")
+    .help("stages run in the order of the file: training reads earlier stages, sampling and metrics also the stage itself")
+}
+
+/// `E0205`, of a stage.
+pub fn no_such_stage_member(stage: &str, name: &str, span: Span, known: &[String]) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::UnknownMember,
+        format!("`{stage}.{name}`: there is nothing of that name to keep from the stage `{stage}`"),
+        span,
+        "not a field, net, law or parameter of this file",
+    );
+    match suggest::nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => d.help(format!("did you mean `{stage}.{near}`?")),
+        None => d.help(format!("a field keeps its parameters: with `field v(x, t) = ...`, write `{stage}.v`")),
+    }
+}
+
+/// `E0302`, of a dataset whose rows would change while it trains.
+pub fn trained_rows(span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::TypeMismatch,
+        "a dataset is made once, but its law changes with training",
+        span,
+        "reads parameters that are being trained, or pairs of a set",
+    )
+    .help("make it from an earlier stage, e.g. `dataset(generated(first.v), count: 10_000)` with `stage first { ... }`")
 }

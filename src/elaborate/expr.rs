@@ -4,8 +4,6 @@ use super::builtin::Builtin;
 use super::value::{Callee, Env, Fun, Law, Seq, Value};
 use super::{Ctx, Elaborator, Reported, Res, errors};
 use crate::diag::Code;
-use crate::ir::RegionId;
-use crate::ir::Solve;
 use crate::resolve::{Def, Origin};
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, ExprKind, UnaryOp};
@@ -109,9 +107,6 @@ impl Elaborator<'_> {
         if crate::resolve::ROLES.contains(&name) {
             return Err(self.missing_role(name, span));
         }
-        if name == "dW" {
-            return Err(self.report(errors::stochastic(span)));
-        }
         Err(self.report(errors::missing_name(name, span)))
     }
 
@@ -136,9 +131,9 @@ impl Elaborator<'_> {
         let home = match &def {
             Def::Bind(_, o) | Def::Tableau(_, _, o) => *o,
             Def::Fun(f) => f.origin,
-            Def::Law(_) | Def::Param(_) | Def::Axis(..) => Origin::User,
+            Def::Law(_) | Def::Param(_) | Def::Axis(..) | Def::Stage(_) => Origin::User,
         };
-        let key = (name.to_owned(), home);
+        let key = (name.to_owned(), home, self.frozen.clone());
         match &def {
             Def::Fun(f) => {
                 return Ok(Some(Value::Fun(Rc::new(Fun { callee: Callee::Def(f.clone()), given: vec![], span }))));
@@ -150,6 +145,12 @@ impl Elaborator<'_> {
                 if let Some(v) = self.arm.get(name) {
                     return if matches!(v, Value::Poison) { Err(Reported) } else { Ok(Some(v.clone())) };
                 }
+            }
+            Def::Stage(declared) => {
+                return match self.arm.get(name) {
+                    Some(v) => Ok(Some(v.clone())),
+                    None => Err(self.report(errors::stage_not_ended(name, span, declared.span))),
+                };
             }
             Def::Bind(..) if matches!(self.arm.get(name), Some(Value::Poison)) => return Err(Reported),
             Def::Bind(..) | Def::Param(_) | Def::Tableau(..) => {}
@@ -169,7 +170,7 @@ impl Elaborator<'_> {
             Def::Tableau(n, entries, _) => self.tableau(n, entries),
             // An axis outside an arm: any item will do for checking.
             Def::Axis(_, list) => self.expr(list, &top).and_then(|v| self.first_item(&v, list.span)),
-            Def::Fun(_) | Def::Law(_) => Err(Reported),
+            Def::Fun(_) | Def::Law(_) | Def::Stage(_) => Err(Reported),
         };
         self.in_progress.pop();
         self.globals.insert(key, value.clone().unwrap_or(Value::Poison));
@@ -205,7 +206,7 @@ impl Elaborator<'_> {
     }
 
     /// Row `i` of a matrix, element `i` of a vector.
-    fn row(&mut self, n: crate::ir::NodeId, i: usize) -> crate::ir::NodeId {
+    pub(super) fn row(&mut self, n: crate::ir::NodeId, i: usize) -> crate::ir::NodeId {
         let dag = &mut self.program.dag;
         let rest = dag.shape(n)[1..].to_vec();
         let part = dag.slice(n, 0, i, 1);
@@ -289,6 +290,7 @@ impl Elaborator<'_> {
                 }
             },
             Value::Poison => Err(Reported),
+            Value::Stage(s) => self.frozen_member(s, name),
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::unknown_member(&name.name, name.span, &found, &[])))
@@ -322,93 +324,6 @@ impl Elaborator<'_> {
         Ok(if truth { Value::Truth(select) } else { Value::Node(select) })
     }
 
-    fn solve_expr(&mut self, s: &ast::Solve, span: Span, ctx: &Ctx) -> Res<Value> {
-        let Some(to) = &s.to else {
-            return Err(self.report(errors::solve_over_times(s.from.span)));
-        };
-        let from = self.expr(&s.from, ctx)?;
-        let to_value = self.expr(to, ctx)?;
-        let t0 = self.scalar(&from, s.from.span, "the start of a solve")?;
-        let t1 = self.scalar(&to_value, to.span, "the end of a solve")?;
-        let mut inits = Vec::new();
-        for q in &s.equations {
-            let v = self.expr(&q.initial, ctx)?;
-            inits.push(self.node(&v, q.initial.span)?);
-        }
-        let solver = match &s.solver {
-            None => u32::MAX,
-            Some(e) => {
-                let v = self.expr(e, ctx)?;
-                let solver = self.solver_value(&v, e.span)?;
-                let known = self.solvers.iter().position(|o| *o == solver);
-                known.unwrap_or_else(|| {
-                    self.solvers.push(solver);
-                    self.solvers.len() - 1
-                }) as u32
-            }
-        };
-        let region = RegionId(self.regions);
-        self.regions += 1;
-        let inner = Ctx { env: Env::child(Some(&ctx.env)), origin: ctx.origin, targets: ctx.targets.clone() };
-        let time = self.program.dag.time(region);
-        inner.env.bind(&s.time.name, Value::Node(time));
-        for (i, q) in s.equations.iter().enumerate() {
-            let shape = self.program.dag.shape(inits[i]).to_vec();
-            let state = self.program.dag.state(region, i as u32, shape);
-            inner.env.bind(&q.name.name, Value::Node(state));
-        }
-        let mut derivs = Vec::new();
-        let mut failed = false;
-        for (i, q) in s.equations.iter().enumerate() {
-            let Ok(v) = self.expr(&q.rhs, &inner) else {
-                failed = true;
-                continue;
-            };
-            let mut n = self.node(&v, q.rhs.span)?;
-            let (found, expected) = (self.program.dag.shape(n).to_vec(), self.program.dag.shape(inits[i]).to_vec());
-            if found.is_empty() && !expected.is_empty() {
-                n = self.program.dag.broadcast(n, &expected);
-            } else if found != expected {
-                let name = &q.name.name;
-                failed = true;
-                self.report(errors::shape_expected(
-                    &errors::shape_name(&found),
-                    &format!("{} for the derivative of `{name}`", errors::shape_name(&expected)),
-                    q.rhs.span,
-                    Some((q.initial.span, format!("`{name}` starts as {}", errors::shape_name(&expected)))),
-                ));
-            }
-            derivs.push(n);
-        }
-        if failed {
-            return Err(Reported);
-        }
-        self.program.dag.set_span(Some(span));
-        let names: Vec<String> = s.equations.iter().map(|q| q.name.name.clone()).collect();
-        if self.energy.is_some() {
-            return self.solve_with_energy(Solve { region, t0, t1, names, inits, derivs, solver });
-        }
-        let ends = self.program.dag.solve(Solve { region, t0, t1, names: names.clone(), inits, derivs, solver });
-        let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
-        Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
-    }
-
-    /// Adds `energy' = dot(x', x') from 0` for the first component.
-    fn solve_with_energy(&mut self, mut solve: Solve) -> Res<Value> {
-        let rate = solve.derivs[0];
-        let square = self.dot(rate, rate);
-        let zero = self.program.dag.constant(0.0);
-        solve.derivs.push(square);
-        solve.inits.push(zero);
-        solve.names.push("energy".into());
-        let names = solve.names.clone();
-        let mut ends = self.program.dag.solve(solve);
-        let energy = ends.pop().expect("the component added above");
-        self.energy.get_or_insert_default().push(energy);
-        let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
-        Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
-    }
-
     /// A real as a node.
     pub(crate) fn scalar(&mut self, v: &Value, span: Span, what: &str) -> Res<crate::ir::NodeId> {
         let n = self.node(v, span)?;
@@ -417,7 +332,22 @@ impl Elaborator<'_> {
             Ok(n)
         } else {
             let found = errors::shape_name(&shape);
-            Err(self.report(errors::real_expected(what, &found, span)))
+            Err(self.report(errors::real_expected(what, &found, span, self.squared(span))))
         }
+    }
+
+    /// `e` where a short `e^2` is written, without its parentheses.
+    fn squared(&self, span: Span) -> Option<&'_ str> {
+        let base = self.sources.text(span).strip_suffix("^2")?.trim();
+        let inner = base.strip_prefix('(').and_then(|b| b.strip_suffix(')'));
+        let mut depth = 0_i32;
+        let whole = inner.is_some_and(|b| {
+            b.chars().all(|c| {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                depth >= 0
+            })
+        });
+        let e = if whole { inner? } else { base };
+        (e.len() <= 60 && !e.contains('\n')).then_some(e)
     }
 }

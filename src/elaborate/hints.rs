@@ -49,6 +49,9 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
         "a condition" => "a condition is a comparison, e.g. `x[0] < 0`, or `true` or `false`".into(),
         "a list" if number => "write it in brackets, e.g. `[64, 64]`, or as a range, e.g. `0..3`".into(),
         "a list" => "a list is e.g. `[64, 64]` or the range `0..3`".into(),
+        "a function" if found.starts_with('"') => {
+            format!("a function is named without quotes: `{}`", found.trim_matches('"'))
+        }
         "a fn" | "a function" => "a function is e.g. `tanh`, `silu`, or `x => x * sigmoid(x)`".into(),
         _ => return None,
     })

@@ -1,15 +1,17 @@
 //! The programs of an arm, compiled once and used with every seed.
 
+use super::sets::Store;
 use crate::backend::Backend;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::ir::Program;
 use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
 use crate::run::forward::{Forward, Outcome, Request};
-use crate::run::params::ParamTable;
 use crate::run::pool::Pool;
 use crate::solve::SolverConfig;
 use crate::{autodiff, opt, stage};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Derivatives expanded, contractions ordered.
 pub fn optimized(program: &Program) -> Result<Program, Diagnostic> {
@@ -22,6 +24,7 @@ pub struct Compiled<T: Real> {
     forward: Forward<T>,
     solvers: Vec<SolverConfig>,
     default_solver: Option<SolverConfig>,
+    store: Option<Arc<Store<T>>>,
 }
 
 impl<T: Real> Compiled<T> {
@@ -29,7 +32,7 @@ impl<T: Real> Compiled<T> {
     pub fn plain(program: &Program, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
         let program = optimized(program)?;
         let forward = Forward::new(&program, stage::forward(&program)?, backend, pool).map_err(|d| *d)?;
-        Ok(Compiled { program, forward, solvers: vec![], default_solver: None })
+        Ok(Compiled { program, forward, solvers: vec![], default_solver: None, store: None })
     }
 
     /// Compiles a program with solves.
@@ -40,9 +43,17 @@ impl<T: Real> Compiled<T> {
         Ok(compiled)
     }
 
-    /// The program's parameters.
-    pub fn table(&self) -> &ParamTable {
-        self.forward.table()
+    /// The sets that its inputs read.
+    #[must_use]
+    pub fn reading(mut self, store: &Arc<Store<T>>) -> Self {
+        self.store = Some(store.clone());
+        self
+    }
+
+    /// How many different rows it can read for a purpose, if it draws from data.
+    pub fn rows(&self, purpose: &str) -> Option<usize> {
+        let store = self.store.as_ref()?;
+        self.program.inputs.iter().filter_map(|d| d.rows.as_ref()).map(|r| store.count(r, purpose)).min()
     }
 
     /// The declarations behind them.
@@ -57,6 +68,20 @@ impl<T: Real> Compiled<T> {
 
     /// Evaluates.
     pub fn run(&self, theta: &[T], draw: Draw<'_>, samples: usize, inputs: &[&[T]]) -> Result<Outcome<T>, Diagnostic> {
+        // Inputs that rows fill stand between those of the caller.
+        let mut given = inputs.iter();
+        let mut blocks: Vec<Cow<'_, [T]>> = Vec::with_capacity(self.program.inputs.len());
+        for d in &self.program.inputs {
+            match (&d.rows, &self.store) {
+                (Some(rows), Some(store)) => {
+                    blocks.push(Cow::Owned(store.block(rows, draw, draw.step * samples as u64, samples)?));
+                }
+                (Some(_), None) => return Err(Diagnostic::bare(Code::Internal, "a program reads rows, and has none")),
+                (None, _) => blocks.extend(given.next().map(|b| Cow::Borrowed(*b))),
+            }
+        }
+        let inputs: Vec<&[T]> = blocks.iter().map(|b| &**b).collect();
+        let inputs = inputs.as_slice();
         let request = Request {
             theta,
             seed: draw.seed,
@@ -91,10 +116,14 @@ pub enum MetricPrograms<T: Real> {
     Density(Compiled<T>, Option<Compiled<T>>),
     /// Sampler with its energy.
     Energy(Compiled<T>),
+    /// A number of each sample.
+    Mean(Compiled<T>),
 }
 
 /// Everything that an arm evaluates after training.
 pub struct Programs<T: Real> {
+    /// The rows of data.
+    pub store: Arc<Store<T>>,
     /// The sampler of `generate`.
     pub sampler: Option<Compiled<T>>,
     /// For each metric.
@@ -109,13 +138,16 @@ pub struct Programs<T: Real> {
     pub velocity: Option<Compiled<T>>,
     /// A step along the flow.
     pub advance: Option<Compiled<T>>,
+    /// When the flow ends.
+    pub horizon: f64,
 }
 
 impl<T: Real> Programs<T> {
     /// Compiles all of them.
-    pub fn new(arm: &Arm, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
-        let plain = |p: &Option<Program>| p.as_ref().map(|p| Compiled::plain(p, backend, pool)).transpose();
-        let solving = |f: &plan::Forward| Compiled::solving(f, backend, pool);
+    pub fn new(arm: &Arm, store: &Arc<Store<T>>, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
+        let plain =
+            |p: &Option<Program>| p.as_ref().map(|p| Ok(Compiled::plain(p, backend, pool)?.reading(store))).transpose();
+        let solving = |f: &plan::Forward| Ok::<_, Diagnostic>(Compiled::solving(f, backend, pool)?.reading(store));
         let mut metrics = Vec::new();
         let mut samplers = Vec::new();
         for m in &arm.metrics {
@@ -126,10 +158,12 @@ impl<T: Real> Programs<T> {
                     MetricPrograms::Density(solving(density)?, own)
                 }
                 MetricKind::Energy(f) | MetricKind::Npe(f) => MetricPrograms::Energy(solving(f)?),
+                MetricKind::Mean(f) => MetricPrograms::Mean(solving(f)?),
             });
             samplers.push(m.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?);
         }
         Ok(Programs {
+            store: store.clone(),
             sampler: arm.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?,
             metrics,
             samplers,
@@ -137,6 +171,7 @@ impl<T: Real> Programs<T> {
             source: plain(&arm.source)?,
             velocity: plain(&arm.velocity)?,
             advance: arm.advance.as_ref().map(solving).transpose()?,
+            horizon: arm.horizon,
         })
     }
 }

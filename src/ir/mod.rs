@@ -13,6 +13,7 @@ pub mod eval;
 mod linear;
 mod op;
 pub mod print;
+mod rows;
 pub mod verify;
 mod windows;
 
@@ -22,8 +23,10 @@ pub use copy::{copy_down, prune, reachable, rebuild};
 pub use cost::{Flops, flops, node_flops};
 pub use einsum::Einsum;
 pub use op::{
-    Deriv, DrawId, DrawKind, InputId, Level, Node, NodeId, Op, ParamId, RegionId, Shape, Solve, Trace, UnaryFn, Windows,
+    Deriv, DrawId, DrawKind, InputId, Level, Node, NodeId, Noise, Op, ParamId, RegionId, Shape, Solve, Trace, UnaryFn,
+    Windows,
 };
+pub use rows::over_rows;
 
 use crate::source::Span;
 

@@ -7,6 +7,8 @@
 //! each row left over makes them exact. O(n^3), deterministic. Deliberately absent: rectangular and sparse problems,
 //! approximations.
 
+use crate::kernels::{Math, wide};
+
 /// An optimal assignment and its proof.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
@@ -63,51 +65,123 @@ const STEP_FALL: f64 = 7.0;
 /// Most bids of a round, times n.
 const BIDS: usize = 64;
 
-/// The least and second least of a row's reduced costs.
-struct Best {
-    column: usize,
-    best: f64,
-    second: f64,
+/// Partial results of a loop over columns.
+const WIDE: usize = 16;
+
+wide! {
+    /// Least and greatest of some numbers, and a NaN instead of 0 if one of them is not finite.
+    fn range<T: Math>(numbers: &[T]) -> (T, T, T) {
+        let Some(&first) = numbers.first() else { return (T::ZERO, T::ZERO, T::ZERO) };
+        let (mut low, mut high, mut odd) = ([first; WIDE], [first; WIDE], [T::ZERO; WIDE]);
+        let (chunks, rest) = numbers.as_chunks::<WIDE>();
+        for chunk in chunks {
+            for l in 0..WIDE {
+                let x = chunk[l];
+                low[l] = if x < low[l] { x } else { low[l] };
+                high[l] = if x > high[l] { x } else { high[l] };
+                odd[l] = odd[l] + x * T::ZERO;
+            }
+        }
+        for (l, &x) in rest.iter().enumerate() {
+            low[l] = if x < low[l] { x } else { low[l] };
+            high[l] = if x > high[l] { x } else { high[l] };
+            odd[l] = odd[l] + x * T::ZERO;
+        }
+        for l in 1..WIDE {
+            low[0] = if low[l] < low[0] { low[l] } else { low[0] };
+            high[0] = if high[l] > high[0] { high[l] } else { high[0] };
+            odd[0] = odd[0] + odd[l];
+        }
+        (low[0], high[0], odd[0])
+    }
 }
 
-/// Columns of one step of [`best_two`].
-const WIDE: usize = 8;
+wide! {
+    /// The least and second least of `row - v`, infinite if there are not as many.
+    fn best_two<T: Math>(row: &[T], v: &[T], infinity: T) -> (T, T) {
+        let (mut best, mut second) = ([infinity; WIDE], [infinity; WIDE]);
+        let ((rows, row_rest), (vs, v_rest)) = (row.as_chunks::<WIDE>(), v[..row.len()].as_chunks::<WIDE>());
+        for (row, v) in rows.iter().zip(vs) {
+            for l in 0..WIDE {
+                let d = row[l] - v[l];
+                let rest = if d < best[l] { best[l] } else { d };
+                best[l] = if d < best[l] { d } else { best[l] };
+                second[l] = if rest < second[l] { rest } else { second[l] };
+            }
+        }
+        for (l, (&c, &v)) in row_rest.iter().zip(v_rest).enumerate() {
+            let d = c - v;
+            let rest = if d < best[l] { best[l] } else { d };
+            best[l] = if d < best[l] { d } else { best[l] };
+            second[l] = if rest < second[l] { rest } else { second[l] };
+        }
+        let mut n = WIDE;
+        while n > 1 {
+            n /= 2;
+            for l in 0..n {
+                let (a, b) = (best[l], best[l + n]);
+                let rest = if b < a { a } else { b };
+                best[l] = if b < a { b } else { a };
+                let least = if second[l + n] < second[l] { second[l + n] } else { second[l] };
+                second[l] = if rest < least { rest } else { least };
+            }
+        }
+        (best[0], second[0])
+    }
+}
 
-/// Scans eight columns at a time; of equal columns one is taken by a fixed rule. With one column only, `second` is infinite.
-fn best_two(row: &[f64], v: &[f64]) -> Best {
-    let mut best = [f64::INFINITY; WIDE];
-    let mut second = [f64::INFINITY; WIDE];
-    // Block numbers as f64, so that all selections have one width.
-    let mut block = [0.0; WIDE];
-    let whole = row.len() / WIDE * WIDE;
-    let mut number = 0.0;
-    for (c, v) in row[..whole].chunks_exact(WIDE).zip(v[..whole].chunks_exact(WIDE)) {
-        for l in 0..WIDE {
-            let d = c[l] - v[l];
-            let less = d < best[l];
-            let rest = if d < second[l] { d } else { second[l] };
-            second[l] = if less { best[l] } else { rest };
-            block[l] = if less { number } else { block[l] };
-            best[l] = if less { d } else { best[l] };
-        }
-        number += 1.0;
+wide! {
+    /// The first column where `row - v` is `least`.
+    fn first_at<T: Math>(row: &[T], v: &[T], least: T) -> Option<usize> {
+        let ((rows, _), (vs, _)) = (row.as_chunks::<WIDE>(), v.as_chunks::<WIDE>());
+        let chunk = rows.iter().zip(vs).position(|(row, v)| {
+            let mut any = false;
+            for l in 0..WIDE {
+                any |= row[l] - v[l] == least;
+            }
+            any
+        });
+        let from = chunk.unwrap_or(rows.len()) * WIDE;
+        row[from..].iter().zip(&v[from..]).position(|(&c, &v)| c - v == least).map(|l| from + l)
     }
-    let mut all = Best { column: 0, best: f64::INFINITY, second: f64::INFINITY };
-    let mut take = |column: usize, d: f64| {
-        if d < all.best {
-            (all.second, all.best, all.column) = (all.best, d, column);
-        } else if d < all.second {
-            all.second = d;
+}
+
+wide! {
+    /// Paths through row `number` to every column: `d = row - v - offset`, where that is shorter.
+    fn relax<T: Math>(row: &[T], v: &[T], offset: T, number: T, distance: &mut [T], before: &mut [T]) {
+        let n = row.len();
+        let (v, distance, before) = (&v[..n], &mut distance[..n], &mut before[..n]);
+        for j in 0..n {
+            let d = row[j] - v[j] - offset;
+            let less = d < distance[j];
+            before[j] = if less { number } else { before[j] };
+            distance[j] = if less { d } else { distance[j] };
         }
-    };
-    for l in 0..WIDE {
-        if best[l] < f64::INFINITY {
-            take(block[l] as usize * WIDE + l, best[l]);
-        }
-        take(usize::MAX, second[l]);
     }
-    (whole..row.len()).for_each(|j| take(j, row[j] - v[j]));
-    all
+}
+
+wide! {
+    /// The least of some numbers.
+    fn least_of<T: Math>(numbers: &[T], infinity: T) -> T {
+        let mut least = [infinity; WIDE];
+        let (chunks, rest) = numbers.as_chunks::<WIDE>();
+        for chunk in chunks {
+            for l in 0..WIDE {
+                least[l] = if chunk[l] < least[l] { chunk[l] } else { least[l] };
+            }
+        }
+        for (l, &x) in rest.iter().enumerate() {
+            least[l] = if x < least[l] { x } else { least[l] };
+        }
+        let mut n = WIDE;
+        while n > 1 {
+            n /= 2;
+            for l in 0..n {
+                least[l] = if least[l + n] < least[l] { least[l + n] } else { least[l] };
+            }
+        }
+        least[0]
+    }
 }
 
 /// The assignment of least total cost; `cost` is row-major, n by n.
@@ -118,11 +192,13 @@ pub fn assign(cost: &[f64], n: usize) -> Result<Assignment, AssignmentError> {
     if cost.len() != n * n {
         return Err(AssignmentError::NotSquare { len: cost.len(), n });
     }
-    if let Some(at) = cost.iter().position(|c| !c.is_finite()) {
+    let (low, high, odd) = range(cost);
+    if odd.is_nan() {
+        let at = cost.iter().position(|c| !c.is_finite()).unwrap_or(0);
         return Err(AssignmentError::NotFinite { row: at / n, column: at % n });
     }
     let mut search = Search { cost, n, column_of: vec![NONE; n], row_of: vec![NONE; n], v: vec![0.0; n] };
-    search.auction();
+    search.auction(high - low);
     let free = search.take_best();
     search.augment(&free);
     let rows = (0..n).map(|i| search.reduced(i, search.column_of[i])).collect();
@@ -151,17 +227,19 @@ impl Search<'_> {
     /// Leaves nearly optimal column duals. In each round rows bid until all have a column: a row takes its best column and
     /// lowers that column's dual below the second best by the round's `step`, putting out the row that held it. Steps fall
     /// from round to round. Any duals are a valid start for the exact part, so a round may be cut short.
-    fn auction(&mut self) {
+    fn auction(&mut self, range: f64) {
         let n = self.n;
-        let (low, high) = self.cost.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &c| (l.min(c), h.max(c)));
-        let least = (high - low) / n as f64 * LAST_STEP;
-        let mut step = (high - low) * FIRST_STEP;
+        let least = range / n as f64 * LAST_STEP;
+        let mut step = range * FIRST_STEP;
+        let mut waiting = Vec::with_capacity(n);
         while n > 1 && step > least && step > 0.0 {
             self.row_of.fill(NONE);
-            let mut waiting: Vec<usize> = (0..n).rev().collect();
+            waiting.extend((0..n).rev());
             let mut bids = BIDS * n;
             while let Some(i) = waiting.pop() {
-                let Best { column, best, second } = best_two(self.row(i), &self.v);
+                let row = &self.cost[i * n..(i + 1) * n];
+                let (best, second) = best_two(row, &self.v, f64::INFINITY);
+                let column = first_at(row, &self.v, best).expect("the least is one of them");
                 self.v[column] -= second - best + step;
                 let put_out = std::mem::replace(&mut self.row_of[column], i);
                 if put_out != NONE {
@@ -169,7 +247,7 @@ impl Search<'_> {
                 }
                 bids -= 1;
                 if bids == 0 {
-                    break;
+                    waiting.clear();
                 }
             }
             step /= STEP_FALL;
@@ -181,7 +259,9 @@ impl Search<'_> {
     fn take_best(&mut self) -> Vec<usize> {
         let mut left = Vec::new();
         for i in 0..self.n {
-            let column = best_two(self.row(i), &self.v).column;
+            let row = self.row(i);
+            let best = best_two(row, &self.v, f64::INFINITY).0;
+            let column = first_at(row, &self.v, best).expect("the least is one of them");
             if self.row_of[column] == NONE {
                 (self.column_of[i], self.row_of[column]) = (column, i);
             } else {
@@ -191,64 +271,41 @@ impl Search<'_> {
         left
     }
 
-    /// One shortest augmenting path for each free row.
+    /// One shortest augmenting path for each free row: Dijkstra's search over columns, with reduced costs as lengths.
     fn augment(&mut self, free: &[usize]) {
         let n = self.n;
+        let zeros = vec![0.0; n];
+        // Infinite where a row holds the column, so that it is not found among the free ones.
+        let held = |row: &usize| if *row == NONE { 0.0 } else { f64::INFINITY };
+        let mut held: Vec<f64> = self.row_of.iter().map(held).collect();
         let mut distance = vec![0.0; n];
-        let mut before = vec![0; n];
-        // columns[..settled]: scanned; [settled..level]: at the least distance, to scan; the rest: beyond.
-        let mut columns: Vec<usize> = (0..n).collect();
+        let mut before = vec![0.0; n];
+        // Column, its distance, its dual: that is minus infinity meanwhile, so that no path leads there again.
+        let mut settled: Vec<(usize, f64, f64)> = Vec::new();
         for &start in free {
-            for (j, d) in distance.iter_mut().enumerate() {
-                *d = self.reduced(start, j);
-                before[j] = start;
-            }
-            let (mut settled, mut level, mut least) = (0, 0, 0.0);
-            let end = 'search: loop {
-                if settled == level {
-                    least = f64::INFINITY;
-                    let beyond = level;
-                    for k in beyond..n {
-                        let j = columns[k];
-                        if distance[j] <= least {
-                            if distance[j] < least {
-                                (least, level) = (distance[j], settled);
-                            }
-                            columns.swap(k, level);
-                            level += 1;
-                        }
-                    }
-                    if let Some(&j) = columns[settled..level].iter().find(|&&j| self.row_of[j] == NONE) {
-                        break 'search j;
-                    }
-                }
-                let from = columns[settled];
-                settled += 1;
-                let i = self.row_of[from];
+            distance.fill(f64::INFINITY);
+            let (mut i, mut offset) = (start, 0.0);
+            let (end, least) = loop {
                 let row = &self.cost[i * n..(i + 1) * n];
-                let offset = row[from] - self.v[from] - least;
-                let beyond = level;
-                for k in beyond..n {
-                    let j = columns[k];
-                    let d = row[j] - self.v[j] - offset;
-                    if d < distance[j] {
-                        (distance[j], before[j]) = (d, i);
-                        if d <= least {
-                            if self.row_of[j] == NONE {
-                                break 'search j;
-                            }
-                            columns.swap(k, level);
-                            level += 1;
-                        }
-                    }
+                relax(row, &self.v, offset, i as f64, &mut distance, &mut before);
+                let least = least_of(&distance, f64::INFINITY);
+                // Of equally near columns a free one ends the search.
+                if let Some(column) = first_at(&distance, &held, least) {
+                    break (column, least);
                 }
+                let column = first_at(&distance, &zeros, least).expect("the least is one of them");
+                i = self.row_of[column];
+                offset = self.reduced(i, column) - least;
+                settled.push((column, least, std::mem::replace(&mut self.v[column], f64::NEG_INFINITY)));
+                distance[column] = f64::INFINITY;
             };
-            for &j in &columns[..settled] {
-                self.v[j] += distance[j] - least;
+            for (column, distance, v) in settled.drain(..) {
+                self.v[column] = v + (distance - least);
             }
+            held[end] = f64::INFINITY;
             let mut j = end;
             loop {
-                let i = before[j];
+                let i = before[j] as usize;
                 self.row_of[j] = i;
                 j = std::mem::replace(&mut self.column_of[i], j);
                 if i == start {

@@ -8,6 +8,7 @@
 
 use super::Real;
 use super::buffer::Aligned;
+use super::failure::worst;
 use super::feed::DrawFeed;
 use super::params::ParamTable;
 use super::pool::Pool;
@@ -15,10 +16,11 @@ use super::step::internal;
 use super::theta::{ThetaMap, prologue};
 use super::unit::{Desk, Job, Pass};
 use crate::backend::{Backend, Kernel, LANES, Layout, SharedMut, Unit};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::Diagnostic;
 use crate::ir::{InputDecl, InputId, Program, Shape};
-use crate::solve::{Cause, RowMap, SampleCount, SolveError, SolverConfig, Statistics};
-use crate::stage::{ForwardPlan, Prologue, Segment, Source, UnitSpec};
+use crate::rng;
+use crate::solve::{RowMap, SampleCount, SolverConfig, Statistics};
+use crate::stage::{ForwardPlan, Prologue, Segment, Source, Times, UnitSpec};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -89,13 +91,19 @@ pub struct Forward<T: Real> {
     pub(super) outputs: Vec<(String, Shape, usize)>,
 }
 
+/// Parameters of a step as its kernels read them.
+pub(super) struct Packed<T> {
+    pub unit: Aligned<T>,
+    pub diffusion: Option<Aligned<T>>,
+}
+
 /// A segment with its kernel.
 pub(super) struct Step<T: Real> {
     pub kernel: Box<dyn Kernel<T>>,
     pub layout: Layout,
     pub theta_map: ThetaMap,
     pub feeds: Vec<Feed>,
-    pub role: Role,
+    pub role: Role<T>,
 }
 
 /// Rows of an input block that do not change within a solve.
@@ -111,7 +119,14 @@ pub(super) enum From {
     Column(usize),
 }
 
-pub(super) enum Role {
+/// The diffusion of a solve.
+pub(super) struct Diffusion<T: Real> {
+    pub step: Step<T>,
+    pub rows: RowMap,
+    pub site: u32,
+}
+
+pub(super) enum Role<T: Real> {
     /// First row, rows and column of each output.
     Map(Vec<(usize, usize, usize)>),
     Solve {
@@ -122,6 +137,10 @@ pub(super) enum Role {
         inits: Vec<(usize, usize)>,
         results: Vec<(usize, usize)>,
         solver: u32,
+        /// Times at which states are wanted instead of the end, and how many.
+        at: Option<Times>,
+        count: usize,
+        noise: Option<Box<Diffusion<T>>>,
     },
 }
 
@@ -164,14 +183,21 @@ impl<T: Real> Forward<T> {
         let n = request.samples;
         let solvers = self.solvers(request)?;
         let computed = prologue(&self.prologue, &self.table, request.theta)?;
-        let packed: Vec<Aligned<T>> = self
+        let pack = |step: &Step<T>| {
+            let theta = step.theta_map.collect(request.theta, &computed);
+            let mut packed = Aligned::zeros(step.layout.packed_len);
+            step.kernel.pack(&theta, &SharedMut::new(&mut packed), 0, 1);
+            packed
+        };
+        let packed: Vec<Packed<T>> = self
             .steps
             .iter()
-            .map(|step| {
-                let theta = step.theta_map.collect(request.theta, &computed);
-                let mut packed = Aligned::zeros(step.layout.packed_len);
-                step.kernel.pack(&theta, &SharedMut::new(&mut packed), 0, 1);
-                packed
+            .map(|step| Packed {
+                unit: pack(step),
+                diffusion: match &step.role {
+                    Role::Solve { noise: Some(n), .. } => Some(pack(&n.step)),
+                    Role::Solve { noise: None, .. } | Role::Map(_) => None,
+                },
             })
             .collect();
         let chunk = solvers.iter().filter_map(|s| s.chunk).max().unwrap_or(0);
@@ -271,6 +297,51 @@ impl<T: Real> Step<T> {
             Segment::Map { unit, .. } => ("map", unit),
             Segment::Solve { rhs, .. } => ("rhs", rhs),
         };
+        let mut step = Step::of(name, spec, program, prologue, table, widths, backend)?;
+        let layout = &step.layout;
+        step.role = match segment {
+            Segment::Map { columns, .. } => {
+                Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
+            }
+            Segment::Solve { components, span, inits, results, solver, at, noise, rhs: spec } => {
+                let mut firsts = Vec::new();
+                let mut dim = 0;
+                for (_, shape) in components {
+                    firsts.push(dim);
+                    dim += shape.iter().product::<usize>();
+                }
+                let rows = row_map(spec, layout, &step.feeds, &firsts, dim);
+                let places = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
+                let count = match at {
+                    None => 0,
+                    Some(Times::Common(times)) => times.len(),
+                    Some(Times::PerSample(column)) => widths[*column],
+                };
+                let (span, inits, results) = (*span, places(inits), places(results));
+                let noise = match noise {
+                    None => None,
+                    Some(n) => {
+                        let step = Step::of("diffusion", &n.unit, program, prologue, table, widths, backend)?;
+                        let rows = row_map(&n.unit, &step.layout, &step.feeds, &firsts, dim);
+                        Some(Box::new(Diffusion { step, rows, site: rng::site(&n.site) }))
+                    }
+                };
+                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count, noise }
+            }
+        };
+        Ok(step)
+    }
+
+    /// A unit with its kernel, without results.
+    fn of(
+        name: &'static str,
+        spec: &UnitSpec,
+        program: &Program,
+        prologue: &Prologue,
+        table: &ParamTable,
+        widths: &[usize],
+        backend: &dyn Backend<T>,
+    ) -> Result<Step<T>, Box<Diagnostic>> {
         let kernel = backend.compile(&Unit {
             name,
             dag: &spec.dag,
@@ -281,23 +352,8 @@ impl<T: Real> Step<T> {
         })?;
         let layout = kernel.layout().clone();
         let feeds = feeds(spec, &layout, program, widths);
-        let role = match segment {
-            Segment::Map { columns, .. } => {
-                Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
-            }
-            Segment::Solve { components, span, inits, results, solver, .. } => {
-                let mut firsts = Vec::new();
-                let mut dim = 0;
-                for (_, shape) in components {
-                    firsts.push(dim);
-                    dim += shape.iter().product::<usize>();
-                }
-                let rows = row_map(spec, &layout, &feeds, &firsts, dim);
-                let at = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
-                Role::Solve { rows, dim, span: *span, inits: at(inits), results: at(results), solver: *solver }
-            }
-        };
-        Ok(Step { layout, theta_map: ThetaMap::new(spec, prologue, table), feeds, role, kernel })
+        let theta_map = ThetaMap::new(spec, prologue, table);
+        Ok(Step { layout, theta_map, feeds, role: Role::Map(vec![]), kernel })
     }
 }
 
@@ -335,51 +391,4 @@ fn row_map(spec: &UnitSpec, layout: &Layout, feeds: &[Feed], firsts: &[usize], d
     }
     rows.captures = feeds.iter().flat_map(|f| f.row..f.row + f.rows).collect();
     rows
-}
-
-/// The failure to report: of samples, the one that covered the least of its span; `failures` are in the order of samples.
-fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Option<Box<Diagnostic>> {
-    let mut found: Option<(f64, Box<Diagnostic>)> = None;
-    let mut failed = 0;
-    for (start, failure) in failures {
-        let diagnostic = |code: Code, words: String| Box::new(Diagnostic::bare(code, words));
-        match failure {
-            SolveError::Config(error) => {
-                return Some(diagnostic(Code::BadValue, format!("the solver cannot run: {error}")));
-            }
-            SolveError::Rhs { status } => {
-                return Some(internal(&format!("a right-hand side reports status {status}")));
-            }
-            SolveError::Failed { worst, count } => {
-                failed += count;
-                if found.as_ref().is_none_or(|(progress, _)| worst.progress < *progress) {
-                    let (code, why, cure) = match worst.cause {
-                        Cause::StepTooSmall => (
-                            Code::StepTooSmall,
-                            "its step became too small",
-                            "the field changes too fast there: loosen `rtol` and `atol`, or look at the path near that time",
-                        ),
-                        Cause::TooManySteps => (
-                            Code::TooManySteps,
-                            "it took too many steps",
-                            "loosen `rtol` and `atol`, allow more with `max_steps`, or train a smoother field",
-                        ),
-                        Cause::NonFinite => (
-                            Code::NonFiniteState,
-                            "its state is not finite",
-                            "the field drives it to infinity: train longer or with a smaller learning rate, or take smaller steps",
-                        ),
-                    };
-                    let sample = first_sample + (start + worst.sample) as u64;
-                    let (t, h) = (worst.t, worst.h);
-                    let (t, h) = (crate::diag::short(t), crate::diag::short(h));
-                    let words = format!("sample {sample} cannot be solved: {why} at t = {t} with step {h}");
-                    found = Some((worst.progress, Box::new(Diagnostic::bare(code, words).help(cure))));
-                }
-            }
-        }
-    }
-    let (_, diagnostic) = found?;
-    let more = failed - 1;
-    Some(if more == 0 { diagnostic } else { Box::new(diagnostic.note(format!("at least {more} more samples failed"))) })
 }

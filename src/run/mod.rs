@@ -7,9 +7,11 @@
 pub mod buffer;
 pub mod checkpoint;
 pub mod data_cols;
+mod failure;
 mod feed;
 pub mod forward;
 pub mod init;
+mod noise;
 pub mod optim;
 pub mod params;
 pub mod pool;

@@ -19,7 +19,7 @@ use crate::ir::{InputId, Program};
 use crate::rng::Key;
 use crate::stage::{GradientPlan, Prologue, Source};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 /// Most slots of a step.
@@ -64,6 +64,7 @@ pub(super) struct Section<'a, T: Real> {
     pub source: Option<&'a dyn ColumnSource<T>>,
     pub slot_samples: &'a [Range<usize>],
     pub key: Key,
+    pub moving: &'a [Range<usize>],
     pub theta: SharedMut<T>,
     pub memory: Vec<SharedMut<T>>,
     pub ema: Option<SharedMut<T>>,
@@ -76,6 +77,10 @@ pub(super) struct Section<'a, T: Real> {
     pub losses: SharedMut<f64>,
     pub squares: SharedMut<f64>,
     pub claims: &'a [AtomicU64],
+    /// Slots whose sums were added to those of the slot before.
+    pub joined: &'a [AtomicBool],
+    /// A slot of negative zeros, which change nothing that they are added to; empty if no slot can be joined.
+    pub nothing: &'a [T],
     pub columns: &'a [RwLock<Columns<T>>],
 }
 
@@ -169,19 +174,26 @@ impl<T: Real> Section<'_, T> {
         let count = self.slot_samples.len();
         let own = w.share(count, 1).start;
         let turn = self.first + i as u64 + 1;
+        let mut filled = None;
         for slot in (own..count).chain(0..own) {
             // A slot is free until it bears this step's number; numbers grow within a section, which begins with zeros.
             if self.claims[slot].swap(turn, Ordering::Relaxed) != turn {
-                self.fill_slot(slot, i, w.count(), bench)?;
+                // The first addition of the tree over slots, where nobody else has to wait for it.
+                let samples = self.slot_samples[slot].len();
+                let joins = !self.nothing.is_empty() && samples <= LANES && slot % 2 == 1 && filled == Some(slot - 1);
+                self.fill_slot(slot, joins, i, w.count(), bench)?;
+                self.joined[slot].store(joins, Ordering::Relaxed);
+                filled = Some(slot);
             }
         }
         Ok(())
     }
 
-    fn fill_slot(&self, slot: usize, i: usize, depth: usize, bench: &mut Bench<T>) -> Result<(), Stop> {
+    fn fill_slot(&self, slot: usize, joins: bool, i: usize, depth: usize, bench: &mut Bench<T>) -> Result<(), Stop> {
         let step = self.first + i as u64;
-        // SAFETY: the slot was claimed by this worker for this step.
-        let sums = unsafe { self.slots.slice_mut(slot * self.slot_len..(slot + 1) * self.slot_len) };
+        let place = if joins { slot - 1 } else { slot };
+        // SAFETY: the slot, and the one before if it is joined to that, was claimed by this worker for this step.
+        let sums = unsafe { self.slots.slice_mut(place * self.slot_len..(place + 1) * self.slot_len) };
         // SAFETY: packed before the barrier, next in the next step.
         let packed = unsafe { self.packed.slice(0..self.packed.len()) };
         let columns = self.columns.get(i % depth).map(|c| c.read().unwrap_or_else(PoisonError::into_inner));
@@ -205,7 +217,9 @@ impl<T: Real> Section<'_, T> {
                 weights[lanes..].fill(T::default());
             }
             let Bench { inputs, outputs, scratch } = bench;
-            let status = if first == samples.start {
+            let status = if joins {
+                self.kernel.joining_tile(packed, inputs, outputs, sums, scratch, panels)
+            } else if first == samples.start {
                 self.kernel.first_tile(packed, inputs, outputs, sums, scratch, panels)
             } else {
                 self.kernel.tile(packed, inputs, outputs, sums, scratch, panels)
@@ -234,10 +248,19 @@ impl<T: Real> Section<'_, T> {
 
     fn reduce(&self, w: &Worker<'_>) -> Result<(), Stop> {
         let mut slots: [&[T]; SLOTS] = [&[]; SLOTS];
-        let slots = &mut slots[..self.slot_samples.len()];
-        for (g, slot) in slots.iter_mut().enumerate() {
-            // SAFETY: written before the barrier, next in the next step.
-            *slot = unsafe { self.slots.slice(g * self.slot_len..(g + 1) * self.slot_len) };
+        let count = self.slot_samples.len();
+        let joined = |g: usize| self.joined[g].load(Ordering::Relaxed);
+        // If every pair is one slot already, the tree goes on from there.
+        let all = count > 1 && (1..count).step_by(2).all(joined);
+        let slots = &mut slots[..if all { count.div_ceil(2) } else { count }];
+        for (at, slot) in slots.iter_mut().enumerate() {
+            let g = if all { 2 * at } else { at };
+            *slot = if joined(g) {
+                self.nothing
+            } else {
+                // SAFETY: written before the barrier, next in the next step.
+                unsafe { self.slots.slice(g * self.slot_len..(g + 1) * self.slot_len) }
+            };
         }
         let own = w.share(SHARDS, 1);
         match self.gradient_map {
@@ -288,7 +311,10 @@ impl<T: Real> Section<'_, T> {
         let update = self.config.optimizer.at(step, self.rates[i], scale);
         let packs = self.packs_updates();
         // One after another, so that what is updated is packed from the nearest cache.
-        for range in own.map(|s| self.shard(s)) {
+        let moving = |shard: Range<usize>| {
+            self.moving.iter().map(move |m| m.start.max(shard.start)..m.end.min(shard.end)).filter(|r| !r.is_empty())
+        };
+        for range in own.flat_map(|s| moving(self.shard(s))) {
             // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
             unsafe {
                 let theta = self.theta.slice_mut(range.clone());

@@ -32,7 +32,7 @@ use crate::kernels::ROWS;
 use crate::rng::Key;
 use crate::stage::{GradientPlan, Prologue};
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 /// Below this many seconds of work, a step is made by one thread.
@@ -84,6 +84,8 @@ pub struct Trainer<T: Real> {
     key: Key,
     step: u64,
     theta: Aligned<T>,
+    /// Elements that follow the gradient, ascending.
+    moving: Vec<Range<usize>>,
     memory: Vec<Aligned<T>>,
     ema: Option<Aligned<T>>,
     buffers: Buffers<T>,
@@ -101,6 +103,8 @@ struct Buffers<T> {
     losses: Vec<f64>,
     squares: Vec<f64>,
     claims: Vec<AtomicU64>,
+    joined: Vec<AtomicBool>,
+    nothing: Aligned<T>,
     columns: Vec<RwLock<Columns<T>>>,
 }
 
@@ -173,6 +177,7 @@ impl<T: Real> Trainer<T> {
         let theta = Aligned::of(&initial::<T>(&program.params, config.seed));
         // Whole cache lines, so that slots of two workers share none.
         let slot_len = layout.slot_len.next_multiple_of(64 / size_of::<T>());
+        let joins = kernel.joins_slots() && slots.len() > 1 && slots.iter().all(|s| s.len() <= LANES);
         let is_identity = matches!(gradient_map, GradientMap::Identity);
         let buffers = Buffers {
             packed: Aligned::zeros(layout.packed_len),
@@ -184,6 +189,8 @@ impl<T: Real> Trainer<T> {
             losses: vec![0.0; slots.len()],
             squares: vec![0.0; SHARDS],
             claims: slots.iter().map(|_| AtomicU64::new(0)).collect(),
+            joined: slots.iter().map(|_| AtomicBool::new(false)).collect(),
+            nothing: Aligned::of(&vec![T::from_f64(-0.0); if joins { slot_len } else { 0 }]),
             columns: match source {
                 Some(_) => (0..workers).map(|_| RwLock::new(Columns::zeros(&program.inputs, config.batch))).collect(),
                 None => Vec::new(),
@@ -200,6 +207,7 @@ impl<T: Real> Trainer<T> {
             workers,
             memory: config.optimizer.memory().iter().map(|_| Aligned::zeros(table.len())).collect(),
             ema: config.ema.map(|_| Aligned::of(&theta)),
+            moving: vec![0..table.len()],
             table,
             kernel,
             prologue: plan.prologue,
@@ -240,6 +248,7 @@ impl<T: Real> Trainer<T> {
             source: self.source.as_deref(),
             slot_samples: &self.slots,
             key: self.key,
+            moving: &self.moving,
             theta: SharedMut::new(&mut self.theta),
             memory: self.memory.iter_mut().map(|m| SharedMut::new(m)).collect(),
             ema: self.ema.as_mut().map(|e| SharedMut::new(e)),
@@ -252,6 +261,8 @@ impl<T: Real> Trainer<T> {
             losses: SharedMut::new(&mut self.buffers.losses),
             squares: SharedMut::new(&mut self.buffers.squares),
             claims: &self.buffers.claims,
+            joined: &self.buffers.joined,
+            nothing: &self.buffers.nothing,
             columns: &self.buffers.columns,
         };
         reports.reserve(rates.len());
@@ -279,6 +290,25 @@ impl<T: Real> Trainer<T> {
             Some(Broken::Loss(loss)) => Err(self.not_finite(format!("the loss of step {} is {loss}", self.step + 1))),
             Some(Broken::Gradient) => Err(self.not_finite(self.name_gradient())),
         }
+    }
+
+    /// Begins with these parameters instead of the drawn ones; those whose name `held` accepts stay as they are.
+    ///
+    /// # Panics
+    /// If there are not as many as the program has.
+    pub fn begin(&mut self, theta: &[T], held: impl Fn(&str) -> bool) {
+        self.theta.copy_from_slice(theta);
+        if let Some(ema) = &mut self.ema {
+            ema.copy_from_slice(theta);
+        }
+        let free = self.table.entries().iter().filter(|e| !held(&e.name)).map(|e| e.range.clone());
+        self.moving = free.fold(Vec::new(), |mut all: Vec<Range<usize>>, r| {
+            match all.last_mut() {
+                Some(last) if last.end == r.start => last.end = r.end,
+                _ => all.push(r),
+            }
+            all
+        });
     }
 
     fn not_finite(&self, what: String) -> Box<Diagnostic> {
@@ -356,6 +386,7 @@ impl<T: Real> Trainer<T> {
             theta: self.theta.to_vec(),
             ema: self.ema.as_ref().map(|e| e.to_vec()),
             memory: names.zip(&self.memory).map(|(name, m)| ((*name).to_owned(), m.to_vec())).collect(),
+            notes: String::new(),
         }
     }
 

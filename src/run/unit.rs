@@ -7,12 +7,17 @@
 use super::Real;
 use super::buffer::Aligned;
 use super::feed::{panels, transpose};
-use super::forward::{Feed, Forward, From, Request, Role, Step};
+use super::forward::{Feed, Forward, From, Packed, Request, Role, Step};
+use super::noise::Normals;
 use super::pool::Stop;
 use super::step::internal;
 use crate::backend::LANES;
 use crate::rng::Key;
-use crate::solve::{ChunkOut, KernelRhs, Observe, Plan, Problem, SampleCount, SolveError, SolverConfig, Workspace};
+use crate::solve::{
+    ChunkOut, KernelRhs, Observe, Plan, Problem, SampleCount, SolveError, SolverConfig, Stochastic, StochasticOut,
+    Workspace,
+};
+use crate::stage::Times;
 use std::ops::Range;
 
 /// One work unit: its samples, and where its results go.
@@ -32,8 +37,11 @@ pub(super) struct Desk<T> {
     pub scratch: Aligned<T>,
     pub states: Aligned<T>,
     pub ends: Aligned<T>,
+    pub observed: Aligned<T>,
     pub captures: Aligned<T>,
     pub times: (Vec<f64>, Vec<f64>),
+    /// Observation times, `[sample][count]`.
+    pub at: Vec<f64>,
     pub workspace: Workspace<T>,
 }
 
@@ -48,6 +56,10 @@ impl<T: Real> Desk<T> {
             Role::Map(_) => 0,
             Role::Solve { rows, .. } => rows.captures.len(),
         });
+        let observed = most(&|s| match &s.role {
+            Role::Map(_) => 0,
+            Role::Solve { dim, count, .. } => dim * count,
+        });
         Desk {
             columns: forward.widths.iter().map(|width| Aligned::zeros(width * unit)).collect(),
             inputs: Aligned::zeros(most(&|s| s.layout.input_rows) * LANES),
@@ -55,8 +67,10 @@ impl<T: Real> Desk<T> {
             scratch: Aligned::zeros(most(&|s| s.layout.scratch_len)),
             states: Aligned::zeros(state * unit),
             ends: Aligned::zeros(state * unit),
+            observed: Aligned::zeros(observed * unit),
             captures: Aligned::zeros(captures * unit),
             times: (vec![0.0; unit], vec![0.0; unit]),
+            at: Vec::new(),
             workspace: Workspace::default(),
         }
     }
@@ -66,7 +80,7 @@ impl<T: Real> Desk<T> {
 pub(super) struct Pass<'a, T: Real> {
     pub forward: &'a Forward<T>,
     pub request: &'a Request<'a, T>,
-    pub packed: &'a [Aligned<T>],
+    pub packed: &'a [Packed<T>],
     pub solvers: &'a [&'a SolverConfig],
 }
 
@@ -76,7 +90,7 @@ impl<T: Real> Pass<'_, T> {
         let mut solve = 0;
         for (step, packed) in self.forward.steps.iter().zip(self.packed) {
             match &step.role {
-                Role::Map(results) => self.map(step, packed, results, &job.samples, desk)?,
+                Role::Map(results) => self.map(step, &packed.unit, results, &job.samples, desk)?,
                 Role::Solve { .. } => {
                     match self.solve(step, packed, self.solvers[solve], &job.samples, desk, job.counts[solve])? {
                         Ok(paid) => job.paid[solve] = paid,
@@ -146,32 +160,35 @@ impl<T: Real> Pass<'_, T> {
         }
     }
 
+    /// Brings what a right-hand side reads of each sample into `out`, `[tile][caps][LANES]`.
+    fn capture(&self, step: &Step<T>, caps: usize, samples: &Range<usize>, columns: &[Aligned<T>], out: &mut [T]) {
+        let mut capture = 0;
+        for feed in &step.feeds {
+            for (tile, first) in samples.clone().step_by(LANES).enumerate() {
+                let lanes = (samples.end - first).min(LANES);
+                self.fill(feed, columns, tile, first, lanes, &mut out[(tile * caps + capture) * LANES..]);
+            }
+            capture += feed.rows;
+        }
+    }
+
     /// Evaluations paid for, or why the solve failed, with samples counted in the work unit.
     fn solve(
         &self,
         step: &Step<T>,
-        packed: &[T],
+        packed: &Packed<T>,
         config: &SolverConfig,
         samples: &Range<usize>,
         desk: &mut Desk<T>,
         counts: &mut [SampleCount],
     ) -> Result<Result<u64, SolveError>, Stop> {
-        let Role::Solve { rows, dim, span, inits, results, .. } = &step.role else {
+        let Role::Solve { rows, dim, span, inits, results, solver: _, at, count, noise } = &step.role else {
             return Err(internal("a map is not a solve").into());
         };
         let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
         let widths = &self.forward.widths;
         let caps = rows.captures.len();
-        let mut capture = 0;
-        for feed in &step.feeds {
-            for tile in 0..tiles {
-                let first = samples.start + tile * LANES;
-                let lanes = (samples.end - first).min(LANES);
-                let Desk { columns, captures, .. } = &mut *desk;
-                self.fill(feed, columns, tile, first, lanes, &mut captures[(tile * caps + capture) * LANES..]);
-            }
-            capture += feed.rows;
-        }
+        self.capture(step, caps, samples, &desk.columns, &mut desk.captures);
         let state = |component: usize, tile: usize, width: usize| {
             (tile * dim + component) * LANES..(tile * dim + component + width) * LANES
         };
@@ -186,7 +203,25 @@ impl<T: Real> Pass<'_, T> {
         for (times, column) in [(&mut *t0, span.0), (&mut *t1, span.1)] {
             times.iter_mut().zip(&*desk.columns[column]).for_each(|(t, x)| *t = x.to_f64());
         }
-        let rhs = KernelRhs::new(&*step.kernel, packed, rows.clone())
+        let (mut t0, mut t1) = (&*t0, &*t1);
+        let observe = match at {
+            None => Observe::Nothing,
+            // Known times are exact, whatever the precision of the columns.
+            Some(Times::Common(times)) => {
+                (t0, t1) = (&times[..1], &times[times.len() - 1..]);
+                Observe::Common(times)
+            }
+            Some(Times::PerSample(column)) => {
+                let block = &desk.columns[*column];
+                desk.at.clear();
+                desk.at.extend((0..n * count).map(|k| {
+                    let (sample, time) = (k / count, k % count);
+                    block[(sample / LANES * count + time) * LANES + sample % LANES].to_f64()
+                }));
+                Observe::PerSample { count: *count, times: &desk.at }
+            }
+        };
+        let rhs = KernelRhs::new(&*step.kernel, &packed.unit, rows.clone())
             .ok_or_else(|| internal("a right-hand side does not have the rows of its solve"))?;
         let problem = Problem {
             samples: n,
@@ -194,27 +229,53 @@ impl<T: Real> Pass<'_, T> {
             captures: &desk.captures[..tiles * caps * LANES],
             t0,
             t1,
-            observe: Observe::Nothing,
-        };
-        let plan = match Plan::new(&rhs, config, &problem) {
-            Ok(plan) => plan,
-            Err(error) => return Ok(Err(error.into())),
+            observe,
         };
         let mut paid = 0;
-        for chunk in 0..plan.chunks() {
-            let own = plan.samples(chunk);
-            let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
-            let ends = &mut desk.ends[lanes.start * dim..lanes.end * dim];
-            let out = ChunkOut { ends, observed: &mut [], counts: &mut counts[own] };
-            match plan.run(chunk, &mut desk.workspace, out, None) {
-                Ok(run) => paid += run.paid,
-                Err(error) => return Ok(Err(error)),
+        if let (Some(n), Some(packed)) = (noise, &packed.diffusion) {
+            let caps = n.rows.captures.len();
+            let mut captures = Aligned::zeros(caps * tiles * LANES);
+            self.capture(&n.step, caps, samples, &desk.columns, &mut captures);
+            let diffusion = KernelRhs::new(&*n.step.kernel, packed, n.rows.clone())
+                .ok_or_else(|| internal("a diffusion does not have the rows of its solve"))?;
+            let normals = Normals::new(self.request, n.site, samples.start);
+            let (drift, noise, problem) = (&rhs, &normals, &problem);
+            let solve = Stochastic { drift, diffusion: &diffusion, captures: &captures, noise, config, problem };
+            let (ends, observed) = (&mut desk.ends[..], &mut desk.observed[..]);
+            if let Err(error) = solve.run(&mut StochasticOut { ends, observed, counts }) {
+                return Ok(Err(error));
+            }
+            paid = counts.iter().map(|c| u64::from(c.evaluations)).sum();
+        } else {
+            let plan = match Plan::new(&rhs, config, &problem) {
+                Ok(plan) => plan,
+                Err(error) => return Ok(Err(error.into())),
+            };
+            for chunk in 0..plan.chunks() {
+                let own = plan.samples(chunk);
+                let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
+                let ends = &mut desk.ends[lanes.start * dim..lanes.end * dim];
+                let observed = &mut desk.observed[lanes.start * dim * count..lanes.end * dim * count];
+                let out = ChunkOut { ends, observed, counts: &mut counts[own] };
+                match plan.run(chunk, &mut desk.workspace, out, None) {
+                    Ok(run) => paid += run.paid,
+                    Err(error) => return Ok(Err(error)),
+                }
             }
         }
         for &(component, to) in results {
             let width = widths[to];
             for tile in 0..tiles {
-                desk.columns[to][column(tile, width)].copy_from_slice(&desk.ends[state(component, tile, width)]);
+                let out = &mut desk.columns[to][column(tile, width)];
+                if at.is_none() {
+                    out.copy_from_slice(&desk.ends[state(component, tile, width)]);
+                    continue;
+                }
+                let width = width / count;
+                for (row, out) in out.chunks_exact_mut((width * LANES).max(1)).enumerate() {
+                    let from = ((tile * count + row) * dim + component) * LANES;
+                    out.copy_from_slice(&desk.observed[from..from + width * LANES]);
+                }
             }
         }
         Ok(Ok(paid))

@@ -20,6 +20,7 @@ pub use gradient::gradient;
 pub use objective::objective;
 
 use crate::ir::{Dag, DrawId, InputId, NodeId, ParamId, Shape};
+use std::sync::Arc;
 
 /// What one Theta-level value read by units is.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,11 +99,33 @@ pub enum Segment {
         span: (usize, usize),
         /// Columns of the initial values.
         inits: Vec<usize>,
-        /// Columns that receive the final values.
+        /// Columns that receive the final values, or the values at the observation times.
         results: Vec<usize>,
         /// Index into the plan's solvers; `u32::MAX`: the enclosing block's.
         solver: u32,
+        /// Times at which states are wanted instead of the end.
+        at: Option<Times>,
+        /// What makes the equations stochastic.
+        noise: Option<Diffusion>,
     },
+}
+
+/// The noise of a solve: a factor of `dW` for each state element.
+#[derive(Clone, Debug)]
+pub struct Diffusion {
+    /// Reads states, time and captures; outputs are the diffusions, component by component.
+    pub unit: UnitSpec,
+    /// The qualified name of the noise.
+    pub site: String,
+}
+
+/// Observation times, from the start of a span to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Times {
+    /// The same for all samples.
+    Common(Arc<[f64]>),
+    /// A column.
+    PerSample(usize),
 }
 
 /// A program to evaluate, sample by sample.

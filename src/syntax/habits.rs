@@ -77,7 +77,7 @@ fn header<'a>(s: &Stop<'a>) -> Option<&'a str> {
     }
     let close = (i + 3..s.range.end).find(|k| matches!(t.kind(*k), Some(Kind::Open | Kind::Close)))?;
     let text = &t.text[t.span(i + 1).start as usize..t.span(close).end as usize];
-    (t.word(close) == ")" && text.len() <= 60 && !text.contains([':', '=', '\n', '*'])).then_some(text)
+    (t.word(close) == ")" && text.len() <= 60 && !text.contains([':', '=', '\n', '*', '.'])).then_some(text)
 }
 
 /// E0101 for a word that begins a statement of a block, at the top level.

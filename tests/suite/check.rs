@@ -16,10 +16,17 @@ pub const RUN_TIME: &[Code] = &[
     Code::NonFiniteState,
     Code::StepTooSmall,
     Code::TooManySteps,
+    Code::BadTimes,
     Code::FileNotFound,
     Code::CannotWrite,
     Code::ExpectFailed,
     Code::BadCheckpoint,
+    Code::OtherVersion,
+    Code::FolderInUse,
+    Code::MissingValue,
+    Code::Ragged,
+    Code::DataEmpty,
+    Code::DataFormat,
     Code::Internal,
 ];
 

@@ -2,8 +2,8 @@
 //! error bounds and their limits.
 
 use flowc::kernels::{
-    self, Denormals, Isa, KernelTable, LANES, Map, Math, PANEL, ROWS, Real, grad_scratch_len, packed_len, scalar,
-    table, tree_sum,
+    self, Denormals, Isa, KernelTable, LANES, Map, Math, PANEL, ROWS, Real, Start, grad_scratch_len, packed_len,
+    scalar, table, tree_sum,
 };
 use flowc::rng::Stream;
 use rand::RngExt;
@@ -143,26 +143,34 @@ fn gemm_is_a_chain_over_k() {
     }
 }
 
+/// The ways to start that a weight gradient of so many blocks has.
+fn starts(blocks: usize) -> &'static [Start] {
+    if blocks == 1 { &[Start::There, Start::Beside, Start::Zero] } else { &[Start::There, Start::Zero] }
+}
+
 fn grad_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream, specials: bool) {
     let Shape { m, k, blocks, panels } = s;
     let t = table::<T>(isa);
     let kp = k.next_multiple_of(PANEL);
     let (d, x) = (numbers::<T>(rng, m * blocks * LANES, specials), numbers::<T>(rng, k * blocks * LANES, specials));
     let start = numbers::<T>(rng, m * kp, specials);
-    let fresh = specials && k % 2 == 0;
+    let begin = starts(blocks)[k % starts(blocks).len()];
     let mut slot = start.clone();
     let mut scratch = vec![T::of(f64::NAN); grad_scratch_len(k)];
     // SAFETY: sizes as the contract says.
     unsafe {
-        (t.grad)(slot.as_mut_ptr(), d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch.as_mut_ptr(), fresh.into());
+        (t.grad)(slot.as_mut_ptr(), d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch.as_mut_ptr(), begin);
     }
     for i in 0..m {
         for j in 0..k {
-            let mut sum = if fresh { T::ZERO } else { start[i * kp + j] };
+            let mut sum = if begin == Start::There { start[i * kp + j] } else { T::ZERO };
             for b in 0..blocks {
                 for l in 0..panels * PANEL {
                     sum = scalar::fma(d[(i * blocks + b) * LANES + l], x[(j * blocks + b) * LANES + l], sum);
                 }
+            }
+            if begin == Start::Beside {
+                sum = start[i * kp + j] + sum;
             }
             assert!(same(slot[i * kp + j], sum), "({i}, {j}): {:?} instead of {sum:?}, {isa} {s:?}", slot[i * kp + j]);
         }
@@ -185,8 +193,9 @@ fn sum_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream) {
     let Shape { m, blocks, panels, .. } = s;
     let d = numbers::<T>(rng, m * blocks * LANES, true);
     let mut slot = numbers::<T>(rng, m * PANEL, true);
-    let fresh = m % 2 == 0;
-    let mut want = if fresh { vec![T::ZERO; slot.len()] } else { slot.clone() };
+    let begin = [Start::There, Start::Zero, Start::Beside][m % 3];
+    let before = slot.clone();
+    let mut want = if begin == Start::There { slot.clone() } else { vec![T::ZERO; slot.len()] };
     for i in 0..m {
         for b in 0..blocks {
             for l in 0..panels * PANEL {
@@ -196,7 +205,10 @@ fn sum_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream) {
         }
     }
     // SAFETY: sizes as the contract says.
-    unsafe { (table::<T>(isa).sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), m, blocks, panels, fresh.into()) };
+    unsafe { (table::<T>(isa).sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), m, blocks, panels, begin) };
+    if begin == Start::Beside {
+        want.iter_mut().zip(before).for_each(|(sum, there)| *sum = there + *sum);
+    }
     assert_same(&slot, &want, &(isa, s));
 }
 

@@ -180,6 +180,8 @@ fn solves() -> Program {
         inits: vec![x0, zero],
         derivs,
         solver: 0,
+        at: None,
+        noise: None,
     });
     let between = d.unary(UnaryFn::Cos, first[0]);
     let between = d.mul(between, c);
@@ -193,6 +195,8 @@ fn solves() -> Program {
         inits: vec![start, first[1]],
         derivs,
         solver: u32::MAX,
+        at: None,
+        noise: None,
     });
     let sum = d.add(second[0], between);
     let late = d.add(sum, x0);
@@ -258,6 +262,8 @@ fn random_programs_with_solves_keep_values() {
                 inits: vec![init, zero],
                 derivs: vec![dx, dl],
                 solver: 0,
+                at: None,
+                noise: None,
             });
             r.pool.extend(ends);
             for _ in 0..5 {
@@ -303,6 +309,8 @@ fn nested_solves_and_losses_with_solves_are_refused() {
         inits: vec![init],
         derivs: vec![deriv],
         solver: 0,
+        at: None,
+        noise: None,
     };
     let rhs = d.mul(inner, outer);
     let end = d.solve(solve(RegionId(1), x, rhs))[0];

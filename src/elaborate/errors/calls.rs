@@ -37,11 +37,23 @@ pub fn count_of_arguments(name: &str, takes: usize, given: usize) -> String {
 }
 
 /// `E0303`: more by position than there are.
-pub fn too_many(name: &str, message: String, span: Span, signature: &str, defined: Span) -> Diagnostic {
+///
+/// `joined` is all that was given as one vector, where that is what was meant.
+pub fn too_many(
+    name: &str,
+    message: String,
+    span: Span,
+    signature: &str,
+    defined: Span,
+    joined: Option<String>,
+) -> Diagnostic {
     let label = if message.ends_with("have names") { "which of them is this?" } else { "one too many" };
     Diagnostic::new(Code::WrongArguments, message, span, label)
         .label(defined, format!("`{name}` is defined here"))
-        .help(format!("it is called as `{signature}`"))
+        .help(match joined {
+            Some(joined) => format!("join them to one vector, `{joined}`: it is called as `{signature}`"),
+            None => format!("it is called as `{signature}`"),
+        })
 }
 
 /// `E0303`: a definition of the file that the library calls with more arguments than it has.
@@ -65,24 +77,30 @@ pub fn header_too_short(
     d.help(format!("declare it as `{header}`"))
 }
 
-/// `E0303`: one that is not given and has no default.
-pub fn missing_argument(
+/// `E0303`: what is not given and has no default, with what to write for each.
+pub fn missing_arguments(
     name: &str,
-    argument: &str,
-    by_position: bool,
+    missing: &[(String, String)],
     span: Span,
     signature: &str,
     formal: Span,
+    cure: Option<String>,
 ) -> Diagnostic {
-    let how = if by_position { argument.to_owned() } else { format!("{argument}: ...") };
-    Diagnostic::new(
+    let quoted = |pick: fn(&(String, String)) -> &String| -> Vec<String> {
+        missing.iter().map(|m| format!("`{}`", pick(m))).collect()
+    };
+    let words = suggest::join(&quoted(|m| &m.0), "and");
+    let d = Diagnostic::new(
         Code::WrongArguments,
-        format!("`{name}` needs `{argument}`"),
+        format!("`{name}` needs {words}"),
         span,
-        format!("`{argument}` is not given here"),
+        format!("{words} {} not given here", if missing.len() == 1 { "is" } else { "are" }),
     )
-    .label(formal, format!("`{argument}` has no default"))
-    .help(format!("add `{how}`: it is called as `{signature}`"))
+    .label(formal, format!("`{}` has no default", missing[0].0));
+    match cure {
+        Some(cure) => d.help(cure),
+        None => d.help(format!("add {}: it is called as `{signature}`", suggest::join(&quoted(|m| &m.1), "and"))),
+    }
 }
 
 /// `E0303`: a condition for what takes none.
@@ -126,9 +144,7 @@ pub fn misplaced_param(name: &str, span: Span, call: Option<Span>, owner: Option
         None => d,
     };
     match owner {
-        Some(f) => d.help(format!(
-            "a `fn` is only a template; let `{f}` own its parameters: write `field {f}(...)` or `net {f}(...)`"
-        )),
+        Some(f) => d.help(format!("a `fn` is only a template; let it own its parameters: write `{f}`")),
         None => d.help("put the layer into a function that owns it, `net u(x) = ...`, and call `u` here"),
     }
 }

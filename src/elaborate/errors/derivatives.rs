@@ -82,3 +82,17 @@ pub fn zero_divergence(span: Span) -> Diagnostic {
     )
     .help("a flow without divergence keeps volume (Liouville): it cannot turn the source into another density; let every component of the field depend on its own coordinate")
 }
+
+/// `E0403`: `diff` in a vector.
+pub fn diff_of_vector(operator: &str, (target, shape): (&str, &str), span: Span, of: &str) -> Diagnostic {
+    let e = if of.len() <= 30 { of } else { "e" };
+    Diagnostic::new(
+        Code::BadDerivativeTarget,
+        format!("`{operator}` differentiates in a real, but `{target}` is {shape}"),
+        span,
+        format!("this is {shape}"),
+    )
+    .help(format!(
+        "`jacobian({e}, {target})` is the matrix of derivatives, `jvp({e}, {target}, w)` one in a direction; a velocity is `diff({e}, t)`"
+    ))
+}

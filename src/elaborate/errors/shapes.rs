@@ -47,15 +47,18 @@ pub fn shape_expected(found: &str, expected: &str, span: Span, because: Option<(
 }
 
 /// `E0301`: a real is asked for.
-pub fn real_expected(what: &str, found: &str, span: Span) -> Diagnostic {
+///
+/// `squared` is `e` where the value is written `e^2`.
+pub fn real_expected(what: &str, found: &str, span: Span, squared: Option<&str>) -> Diagnostic {
     let d = Diagnostic::new(
         Code::ShapeMismatch,
         format!("{what} must be a real, found {found}"),
         span,
         format!("this is {found}"),
     );
-    match found {
-        "vec[1]" => d.help("take its element: `e[0]`"),
+    match (found, squared) {
+        ("vec[1]", _) => d.help("take its element: `e[0]`"),
+        (_, Some(e)) => d.help(format!("the square of a vector is a vector; its squared length is `norm({e})^2`")),
         _ => d.help("make it one number, e.g. with `norm(e)^2`, `sum(e)`, or an element `e[0]`"),
     }
 }
@@ -121,4 +124,18 @@ pub fn field_shape(name: &str, found: &[usize], expected: &[usize], body: Span, 
     )
     .label(input, format!("the state is {e}"))
     .help("a field is a velocity, one component for each of the state: `out: dim(x)`")
+}
+
+/// `E0301`: a list whose items are no rows of one shape.
+pub fn mixed_list((a, b): (&[usize], &[usize]), span: Span, joined: Option<&str>) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::ShapeMismatch,
+        format!("a list that mixes {} and {}", shape_name(a), shape_name(b)),
+        span,
+        "items of different shapes",
+    );
+    match joined {
+        Some(call) => d.help(format!("reals and vectors are joined to one vector by `{call}`")),
+        None => d.help("reals and vectors are joined to one vector by `concat(a, b)`"),
+    }
 }

@@ -67,17 +67,6 @@ pub fn type_dimensions(written: &str, span: Span) -> Diagnostic {
 }
 
 /// `E0302`
-pub fn solve_over_times(span: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::TypeMismatch,
-        "`solve` runs from a time to a time",
-        span,
-        "a single time, or a vector of times",
-    )
-    .help("write `solve t: a -> b { ... }`")
-}
-
-/// `E0302`
 pub fn no_value(name: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::TypeMismatch, format!("`{name}` has no value"), span, "its last statement is not a value")
         .help("end the block with an expression on a line of its own")
@@ -92,4 +81,20 @@ pub fn trained_side(span: Span) -> Diagnostic {
         "its laws must not depend on trainable parameters",
     )
     .help("couple laws without parameters, e.g. the source and the target")
+}
+
+/// `E0302`: a law stands where one of its draws is meant.
+///
+/// `bound` is the name that stands there, if it was bound to the law; `of` the law as written.
+pub fn law_as_number(law: &str, span: Span, bound: Option<&str>, of: &str) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::TypeMismatch,
+        format!("expected a number, vector or matrix, found the law `{law}`"),
+        span,
+        format!("this is the law `{law}`"),
+    );
+    match bound {
+        Some(name) => d.help(format!("a law is drawn from: write `draw {name} ~ {of}` instead of `let {name} = {of}`")),
+        None => d.help(format!("draw from it first, `draw z ~ {of}`, and use `z` here")),
+    }
 }

@@ -145,6 +145,8 @@ pub fn linear_field(a: [f64; 4]) -> Program {
         inits: vec![x0],
         derivs: vec![slope],
         solver: u32::MAX,
+        at: None,
+        noise: None,
     });
     let shifted = dag.add(ends[0], shift);
     b.finish(&[("start", x0), ("end", shifted)])
