@@ -85,7 +85,6 @@ codes! {
     DuplicateBlock "E0609" "duplicate-block" Error;
     BadValue "E0610" "bad-value" Error;
     UnusedAxis "E0611" "unused-axis" Error;
-    NotYetTrainable "E0612" "no-gradient-through-solve" Error;
     NotAvailable "E0613" "not-available-yet" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;

@@ -64,7 +64,6 @@ pages! {
     DuplicateBlock "E0609";
     BadValue "E0610";
     UnusedAxis "E0611";
-    NotYetTrainable "E0612";
     NotAvailable "E0613";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";

@@ -7,11 +7,12 @@ use crate::backend::Backend;
 use crate::diag::{Diagnostic, Label};
 use crate::folder::{JsonLines, RunFolder};
 use crate::ir::Op;
-use crate::plan::{Arm, Optimizer, Rate, Rule, TrainPlan};
+use crate::plan::{Arm, Gradient, Optimizer, Rate, Rule, TrainPlan};
 use crate::report::record::{self, Cell};
 use crate::run::Real;
 use crate::run::checkpoint;
 use crate::run::init::initial;
+use crate::run::objective::Solving;
 use crate::run::optim;
 use crate::run::pool::Pool;
 use crate::run::train::{StepReport, TrainConfig, Trainer};
@@ -35,6 +36,8 @@ pub struct Place<'a> {
     pub spec: &'a str,
 }
 
+/// Bytes that a step may keep of the stages of its solves, if the spec leaves the choice.
+const BUDGET: usize = 256 << 20;
 /// Points of the loss curve that are kept.
 const CURVE: u64 = 400;
 /// Time between checkpoints.
@@ -205,7 +208,6 @@ fn train<T: Real>(
     let compile = Instant::now();
     let program = optimized(&plan.objective)?;
     let loss = program.output("loss").expect("an objective's program has a loss");
-    let gradient = stage::gradient(&program, loss)?;
     let source = coupling::source(&plan.hosts, seed, backend)?;
     let config = TrainConfig {
         seed,
@@ -214,7 +216,21 @@ fn train<T: Real>(
         ema: plan.ema.map(|decay| optim::Ema { decay }),
         clip: plan.clip,
     };
-    let mut trainer = Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?;
+    let mut trainer = if stage::solves(&program, loss) {
+        let objective = stage::objective(&program, loss)?;
+        let solving = Solving {
+            solvers: plan.solvers.clone(),
+            default_solver: plan.default_solver.clone(),
+            budget: match plan.gradient {
+                Gradient::Auto => BUDGET,
+                Gradient::Backprop => usize::MAX / 2,
+            },
+        };
+        Trainer::solving(&program, objective, solving, backend, pool, config, source).map_err(|d| *d)?
+    } else {
+        let gradient = stage::gradient(&program, loss)?;
+        Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?
+    };
     cell.timings.compile = compile.elapsed().as_secs_f64();
     cell.parameters = trainer.theta().len() as u64;
     cell.steps_planned = plan.steps;

@@ -284,21 +284,6 @@ pub fn time_ignored(field: &str, defined: Span, objective: Span) -> Diagnostic {
     .help("join the time to the state, e.g. `mlp(concat(x, t), out: dim(x))`")
 }
 
-/// `E0612`
-pub fn solve_in_training(span: Span, solve: Option<Span>) -> Diagnostic {
-    let d = Diagnostic::new(
-        Code::NotYetTrainable,
-        "this objective needs gradients through `solve`",
-        span,
-        "its loss contains a solve",
-    );
-    let d = match solve {
-        Some(s) if s != span => d.label(s, "this solve"),
-        _ => d,
-    };
-    d.help("this version trains objectives without a solve, e.g. `flow_matching(v, straight)`; likelihoods can be evaluated with `nll`")
-}
-
 /// `E0606`
 pub fn no_parameter(span: Span) -> Diagnostic {
     Diagnostic::new(

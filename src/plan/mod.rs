@@ -9,6 +9,7 @@ mod blocks;
 pub mod errors;
 pub mod expect;
 mod feasible;
+mod gradient;
 mod habits;
 mod metrics;
 mod paths;
@@ -18,6 +19,7 @@ mod tableau_errors;
 pub(crate) mod tableaux;
 
 pub use arms::plan;
+pub use gradient::Gradient;
 pub use metrics::{METRICS, MetricInfo, MetricKind};
 pub use show::Shown;
 
@@ -90,6 +92,12 @@ pub struct TrainPlan {
     pub objective: Program,
     /// Columns that the host makes.
     pub hosts: Vec<HostUse>,
+    /// What `Solve::solver` indexes.
+    pub solvers: Vec<SolverConfig>,
+    /// For solves without a solver of their own.
+    pub default_solver: SolverConfig,
+    /// How gradients pass through solves.
+    pub gradient: Gradient,
     /// The update rule.
     pub optimizer: Optimizer,
     /// The learning rate.

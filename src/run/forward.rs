@@ -100,6 +100,7 @@ pub(super) struct Step<T: Real> {
 
 /// Rows of an input block that do not change within a solve.
 pub(super) struct Feed {
+    pub source: Source,
     pub row: usize,
     pub rows: usize,
     pub from: From,
@@ -117,6 +118,8 @@ pub(super) enum Role {
     Solve {
         rows: RowMap,
         dim: usize,
+        /// First row of each component.
+        firsts: Vec<usize>,
         span: (usize, usize),
         /// First state component and column of each initial value, and of each result.
         inits: Vec<(usize, usize)>,
@@ -174,6 +177,7 @@ impl<T: Real> Forward<T> {
                 packed
             })
             .collect();
+        let packed: Vec<&[T]> = packed.iter().map(|p| &**p).collect();
         let chunk = solvers.iter().filter_map(|s| s.chunk).max().unwrap_or(0);
         let unit = UNIT.max(chunk.next_multiple_of(LANES));
         let mut values: Vec<Vec<T>> =
@@ -294,10 +298,16 @@ impl<T: Real> Step<T> {
                 }
                 let rows = row_map(spec, &layout, &feeds, &firsts, dim);
                 let at = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
-                Role::Solve { rows, dim, span: *span, inits: at(inits), results: at(results), solver: *solver }
+                let (inits, results) = (at(inits), at(results));
+                Role::Solve { rows, dim, span: *span, inits, results, solver: *solver, firsts }
             }
         };
         Ok(Step { layout, theta_map: ThetaMap::new(spec, prologue, table), feeds, role, kernel })
+    }
+
+    /// The feed of a source.
+    pub fn feed(&self, source: Source) -> Option<usize> {
+        self.feeds.iter().position(|f| f.source == source)
     }
 }
 
@@ -306,13 +316,13 @@ fn feeds(spec: &UnitSpec, layout: &Layout, program: &Program, widths: &[usize]) 
         Source::Draw(id) => {
             // Rows are counted from the place that the feed is filled at.
             let draw = DrawFeed::new(&program.draws[id.0 as usize], 0);
-            Some(Feed { row, rows: draw.rows, from: From::Draw(draw) })
+            Some(Feed { source, row, rows: draw.rows, from: From::Draw(draw) })
         }
         Source::Input(id) => {
             let rows = program.inputs[id.0 as usize].shape.iter().product();
-            Some(Feed { row, rows, from: From::Input(id) })
+            Some(Feed { source, row, rows, from: From::Input(id) })
         }
-        Source::Column(column) => Some(Feed { row, rows: widths[column], from: From::Column(column) }),
+        Source::Column(column) => Some(Feed { source, row, rows: widths[column], from: From::Column(column) }),
         Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => None,
     };
     spec.sources.iter().zip(&layout.input_row).filter_map(feed).collect()
@@ -338,7 +348,7 @@ fn row_map(spec: &UnitSpec, layout: &Layout, feeds: &[Feed], firsts: &[usize], d
 }
 
 /// The failure to report: of samples, the one that covered the least of its span; `failures` are in the order of samples.
-fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Option<Box<Diagnostic>> {
+pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Option<Box<Diagnostic>> {
     let mut found: Option<(f64, Box<Diagnostic>)> = None;
     let mut failed = 0;
     for (start, failure) in failures {

@@ -10,6 +10,7 @@ pub mod data_cols;
 mod feed;
 pub mod forward;
 pub mod init;
+pub mod objective;
 pub mod optim;
 pub mod params;
 pub mod pool;

@@ -12,7 +12,9 @@ use super::pool::Stop;
 use super::step::internal;
 use crate::backend::LANES;
 use crate::rng::Key;
-use crate::solve::{ChunkOut, KernelRhs, Observe, Plan, Problem, SampleCount, SolveError, SolverConfig, Workspace};
+use crate::solve::{
+    ChunkOut, KernelRhs, Observe, Plan, Problem, Rhs, SampleCount, SolveError, SolverConfig, Workspace,
+};
 use std::ops::Range;
 
 /// One work unit: its samples, and where its results go.
@@ -66,7 +68,7 @@ impl<T: Real> Desk<T> {
 pub(super) struct Pass<'a, T: Real> {
     pub forward: &'a Forward<T>,
     pub request: &'a Request<'a, T>,
-    pub packed: &'a [Aligned<T>],
+    pub packed: &'a [&'a [T]],
     pub solvers: &'a [&'a SolverConfig],
 }
 
@@ -101,7 +103,7 @@ impl<T: Real> Pass<'_, T> {
         Ok(())
     }
 
-    fn map(
+    pub fn map(
         &self,
         step: &Step<T>,
         packed: &[T],
@@ -131,7 +133,7 @@ impl<T: Real> Pass<'_, T> {
     }
 
     /// Fills `out`, `[rows][LANES]`, for one tile whose first sample (of the request) is `first`.
-    fn fill(&self, feed: &Feed, columns: &[Aligned<T>], tile: usize, first: usize, lanes: usize, out: &mut [T]) {
+    pub fn fill(&self, feed: &Feed, columns: &[Aligned<T>], tile: usize, first: usize, lanes: usize, out: &mut [T]) {
         let (request, len) = (self.request, feed.rows * LANES);
         match &feed.from {
             From::Draw(draw) => {
@@ -147,7 +149,7 @@ impl<T: Real> Pass<'_, T> {
     }
 
     /// Evaluations paid for, or why the solve failed, with samples counted in the work unit.
-    fn solve(
+    pub fn solve(
         &self,
         step: &Step<T>,
         packed: &[T],
@@ -156,7 +158,25 @@ impl<T: Real> Pass<'_, T> {
         desk: &mut Desk<T>,
         counts: &mut [SampleCount],
     ) -> Result<Result<u64, SolveError>, Stop> {
-        let Role::Solve { rows, dim, span, inits, results, .. } = &step.role else {
+        self.prepare(step, samples, desk)?;
+        let rhs = right_hand_side(step, packed)?;
+        let (y0, captures) = (std::mem::take(&mut desk.states), std::mem::take(&mut desk.captures));
+        let times = std::mem::take(&mut desk.times);
+        let problem = problem(&rhs, samples.len(), (&y0, &captures), &times);
+        let solved = match Plan::new(&rhs, config, &problem) {
+            Ok(plan) => run(&plan, desk, counts),
+            Err(error) => Err(error.into()),
+        };
+        (desk.states, desk.captures, desk.times) = (y0, captures, times);
+        if solved.is_ok() {
+            self.finish(step, samples, desk)?;
+        }
+        Ok(solved)
+    }
+
+    /// Initial states, captures and times of a solve, from columns.
+    pub fn prepare(&self, step: &Step<T>, samples: &Range<usize>, desk: &mut Desk<T>) -> Result<(), Stop> {
+        let Role::Solve { rows, dim, span, inits, .. } = &step.role else {
             return Err(internal("a map is not a solve").into());
         };
         let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
@@ -172,51 +192,82 @@ impl<T: Real> Pass<'_, T> {
             }
             capture += feed.rows;
         }
-        let state = |component: usize, tile: usize, width: usize| {
-            (tile * dim + component) * LANES..(tile * dim + component + width) * LANES
-        };
-        let column = |tile: usize, width: usize| tile * width * LANES..(tile + 1) * width * LANES;
         for &(component, from) in inits {
             let width = widths[from];
             for tile in 0..tiles {
-                desk.states[state(component, tile, width)].copy_from_slice(&desk.columns[from][column(tile, width)]);
+                desk.states[state(dim, component, tile, width)]
+                    .copy_from_slice(&desk.columns[from][column(tile, width)]);
             }
         }
         let (t0, t1) = (&mut desk.times.0[..n], &mut desk.times.1[..n]);
         for (times, column) in [(&mut *t0, span.0), (&mut *t1, span.1)] {
             times.iter_mut().zip(&*desk.columns[column]).for_each(|(t, x)| *t = x.to_f64());
         }
-        let rhs = KernelRhs::new(&*step.kernel, packed, rows.clone())
-            .ok_or_else(|| internal("a right-hand side does not have the rows of its solve"))?;
-        let problem = Problem {
-            samples: n,
-            y0: &desk.states[..tiles * dim * LANES],
-            captures: &desk.captures[..tiles * caps * LANES],
-            t0,
-            t1,
-            observe: Observe::Nothing,
-        };
-        let plan = match Plan::new(&rhs, config, &problem) {
-            Ok(plan) => plan,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let mut paid = 0;
-        for chunk in 0..plan.chunks() {
-            let own = plan.samples(chunk);
-            let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
-            let ends = &mut desk.ends[lanes.start * dim..lanes.end * dim];
-            let out = ChunkOut { ends, observed: &mut [], counts: &mut counts[own] };
-            match plan.run(chunk, &mut desk.workspace, out, None) {
-                Ok(run) => paid += run.paid,
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-        for &(component, to) in results {
-            let width = widths[to];
-            for tile in 0..tiles {
-                desk.columns[to][column(tile, width)].copy_from_slice(&desk.ends[state(component, tile, width)]);
-            }
-        }
-        Ok(Ok(paid))
+        Ok(())
     }
+
+    /// Columns of a solve's results, from end states.
+    pub fn finish(&self, step: &Step<T>, samples: &Range<usize>, desk: &mut Desk<T>) -> Result<(), Stop> {
+        let Role::Solve { dim, results, .. } = &step.role else {
+            return Err(internal("a map is not a solve").into());
+        };
+        for &(component, to) in results {
+            let width = self.forward.widths[to];
+            for tile in 0..samples.len().div_ceil(LANES) {
+                desk.columns[to][column(tile, width)]
+                    .copy_from_slice(&desk.ends[state(*dim, component, tile, width)]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows of a component in a block of states.
+pub(super) fn state(dim: usize, component: usize, tile: usize, width: usize) -> Range<usize> {
+    (tile * dim + component) * LANES..(tile * dim + component + width) * LANES
+}
+
+/// A tile of a column.
+pub(super) fn column(tile: usize, width: usize) -> Range<usize> {
+    tile * width * LANES..(tile + 1) * width * LANES
+}
+
+/// The right-hand side of a solve.
+pub(super) fn right_hand_side<'a, T: Real>(step: &'a Step<T>, packed: &'a [T]) -> Result<KernelRhs<'a, T>, Stop> {
+    let Role::Solve { rows, .. } = &step.role else {
+        return Err(internal("a map is not a solve").into());
+    };
+    KernelRhs::new(&*step.kernel, packed, rows.clone())
+        .ok_or_else(|| internal("a right-hand side does not have the rows of its solve").into())
+}
+
+/// The problem that a desk holds: states, captures and times.
+pub(super) fn problem<'a, T: Real>(
+    rhs: &dyn Rhs<T>,
+    samples: usize,
+    (y0, captures): (&'a [T], &'a [T]),
+    times: &'a (Vec<f64>, Vec<f64>),
+) -> Problem<'a, T> {
+    let lanes = samples.next_multiple_of(LANES);
+    Problem {
+        samples,
+        y0: &y0[..lanes * rhs.dim()],
+        captures: &captures[..lanes * rhs.caps()],
+        t0: &times.0[..samples],
+        t1: &times.1[..samples],
+        observe: Observe::Nothing,
+    }
+}
+
+/// Evaluations paid for.
+fn run<T: Real>(plan: &Plan<'_, T>, desk: &mut Desk<T>, counts: &mut [SampleCount]) -> Result<u64, SolveError> {
+    let mut paid = 0;
+    for chunk in 0..plan.chunks() {
+        let own = plan.samples(chunk);
+        let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
+        let ends = &mut desk.ends[lanes.start * plan.dim()..lanes.end * plan.dim()];
+        let out = ChunkOut { ends, observed: &mut [], counts: &mut counts[own] };
+        paid += plan.run(chunk, &mut desk.workspace, out, None)?.paid;
+    }
+    Ok(paid)
 }

@@ -196,6 +196,12 @@ impl<'a, T: Real> Plan<'a, T> {
         self.config.method.fsal || self.extra_stage
     }
 
+    /// State components.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.sizes.dim
+    }
+
     /// How many chunks there are.
     #[must_use]
     pub fn chunks(&self) -> usize {

@@ -6,6 +6,7 @@
 
 use super::chunk::{Sizes, SweepLog, tile_panels};
 use super::real::Real;
+use super::rhs::Transposed;
 use crate::backend::LANES;
 use std::ops::Range;
 
@@ -98,6 +99,13 @@ impl<T: Real> Tape<T> {
         }
         let at = (tile * self.stages + stage) * self.record_len;
         Some(&mut self.records[at..at + self.record_len])
+    }
+
+    /// Bytes that would be in use with records of all stages.
+    #[must_use]
+    pub fn all_bytes(&self, rhs: &dyn Transposed<T>) -> usize {
+        let scalars = self.y.len() + self.k.len() + self.kept() * self.stages * rhs.record_rows() * LANES;
+        scalars * size_of::<T>() + self.log.bytes()
     }
 
     /// Bytes that are in use.

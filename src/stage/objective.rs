@@ -6,8 +6,16 @@
 use super::split::{finish, without_stops};
 use super::{ObjectivePlan, Segment, Source, Transpose, UnitSpec, errors, forward, gradient, transpose};
 use crate::diag::Diagnostic;
-use crate::ir::{NodeId, Op, Program};
+use crate::ir::{NodeId, Op, Program, reachable};
 use std::collections::{BTreeSet, HashMap};
+
+/// Whether a loss reads the result of a solve: then it is an [`objective`], else [`super::gradient`] is enough.
+#[must_use]
+pub fn solves(program: &Program, loss: NodeId) -> bool {
+    let dag = &program.dag;
+    let seen = reachable(dag, &[loss], |_| false);
+    dag.ids().any(|id| seen[id.0 as usize] && matches!(dag.op(id), Op::Solve(_)))
+}
 
 /// Cuts and transposes a scalar loss of a program (derivatives expanded). The loss is per sample: the cotangent of its
 /// column is the weight of the sample.
