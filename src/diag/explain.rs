@@ -53,6 +53,7 @@ pages! {
     NoDensity "E0510";
     NoSampler "E0511";
     ZeroDivergence "E0512";
+    TimesOutOfOrder "E0550";
     MissingBlock "E0601";
     UnknownKey "E0602";
     UnknownMetric "E0603";
@@ -65,14 +66,24 @@ pages! {
     BadValue "E0610";
     UnusedAxis "E0611";
     NotAvailable "E0613";
+    NoLabels "E0630";
+    JudgedByTraining "E0631";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";
     StepTooSmall "E0703";
     TooManySteps "E0704";
+    BadTimes "E0710";
     FileNotFound "E0801";
     CannotWrite "E0802";
     ExpectFailed "E0803";
     BadCheckpoint "E0804";
+    NoColumn "E0811";
+    NotANumber "E0812";
+    MissingValue "E0813";
+    Ragged "E0814";
+    DataEmpty "E0815";
+    DataFormat "E0816";
+    BadLabel "E0817";
     Internal "E9999";
     UnusedName "W0201";
     TimeIgnored "W0501";
@@ -80,6 +91,7 @@ pages! {
     WeaklyUnboundedVelocity "W0503";
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
+    NoTestRows "W0810";
 }
 
 /// The page of a code or slug.

@@ -1,6 +1,7 @@
 //! Minibatch couplings as a source of columns: pairs of a step depend on the step and the seed only.
 
 use super::programs::{Compiled, Draw};
+use super::sets::Store;
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic};
 use crate::elaborate::{HostKind, HostUse};
@@ -11,6 +12,7 @@ use crate::run::Real;
 use crate::run::data_cols::{ColumnSource, Columns};
 use crate::run::pool::Pool;
 use rand::RngExt;
+use std::sync::Arc;
 
 struct OptimalTransport<T: Real> {
     sides: (Compiled<T>, Compiled<T>),
@@ -24,6 +26,7 @@ struct OptimalTransport<T: Real> {
 pub fn source<T: Real>(
     hosts: &[HostUse],
     seed: u64,
+    store: &Arc<Store<T>>,
     backend: &dyn Backend<T>,
 ) -> Result<Option<Box<dyn ColumnSource<T>>>, Diagnostic> {
     let mut sources: Vec<Box<dyn ColumnSource<T>>> = Vec::new();
@@ -32,8 +35,8 @@ pub fn source<T: Real>(
             HostKind::OptimalTransport { batch, resample } => {
                 // One thread each: workers ask for different steps at the same time.
                 let alone = Pool::new(Some(1));
-                let sides =
-                    (Compiled::plain(&h.programs.0, backend, alone)?, Compiled::plain(&h.programs.1, backend, alone)?);
+                let side = |p| Ok::<_, Diagnostic>(Compiled::plain(p, backend, alone)?.reading(store));
+                let sides = (side(&h.programs.0)?, side(&h.programs.1)?);
                 sources.push(Box::new(OptimalTransport { sides, inputs: h.inputs, set: batch, resample, seed }));
             }
         }

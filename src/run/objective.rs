@@ -100,8 +100,9 @@ pub(super) struct Bench<T> {
     bars: Vec<Aligned<T>>,
     inputs: Aligned<T>,
     outputs: Aligned<T>,
-    /// Cotangents of a solve: states, captures, times.
+    /// Cotangents of a solve.
     states: Vec<T>,
+    observed: Vec<T>,
     captures: Vec<T>,
     times: (Vec<f64>, Vec<f64>),
     tapes: Vec<Tape<T>>,
@@ -252,8 +253,9 @@ impl<T: Real> Objective<T> {
             bars: self.forward.widths.iter().map(|width| Aligned::zeros(width * chunk)).collect(),
             inputs: Aligned::zeros(most(&|p| p.kernel.layout().input_rows) * LANES),
             outputs: Aligned::zeros(most(&|p| p.kernel.layout().output_rows) * LANES),
-            states: vec![T::default(); desk.states.len()],
-            captures: vec![T::default(); desk.captures.len()],
+            states: vec![T::default(); desk.given.states.len()],
+            observed: vec![T::default(); desk.observed.len()],
+            captures: vec![T::default(); desk.given.captures.len()],
             times: (vec![0.0; chunk], vec![0.0; chunk]),
             tapes: (0..solves).map(|_| Tape::new(budget)).collect(),
             room: Room::default(),
@@ -372,14 +374,16 @@ impl<T: Real> Objective<T> {
         pass.prepare(step, samples, &mut bench.desk)?;
         let Bench { desk, tapes, counts, .. } = bench;
         let tape = &mut tapes[solve];
-        let problem = problem(&rhs, samples.len(), (&desk.states, &desk.captures), &desk.times);
+        let Desk { given, ends, observed, workspace, .. } = &mut *desk;
+        let problem = problem(step, &rhs, samples.len(), given);
         let plan = match Plan::new(&rhs, &self.solvers[solve], &problem) {
             Ok(plan) => plan,
             Err(error) => return Ok(Err(error.into())),
         };
-        let ends = &mut desk.ends[..samples.len().next_multiple_of(LANES) * plan.dim()];
-        let out = ChunkOut { ends, observed: &mut [], counts: &mut counts[..samples.len()] };
-        if let Err(error) = plan.record(0, &mut desk.workspace, out, &rhs, tape) {
+        let lanes = samples.len().next_multiple_of(LANES);
+        let (ends, observed) = (&mut ends[..lanes * plan.dim()], &mut observed[..lanes * plan.observed_rows()]);
+        let out = ChunkOut { ends, observed, counts: &mut counts[..samples.len()] };
+        if let Err(error) = plan.record(0, workspace, out, &rhs, tape) {
             return Ok(Err(error));
         }
         pass.finish(step, samples, desk)?;
@@ -437,28 +441,39 @@ impl<T: Real> Objective<T> {
         let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(pass, i)?, &self.backs[i]) else {
             return Err(internal("a solve without a transpose").into());
         };
-        let Role::Solve { rows, dim, span, inits, results, .. } = &step.role else {
+        let Role::Solve { rows, dim, span, inits, results, at, count, .. } = &step.role else {
             return Err(internal("a map is not a solve").into());
         };
         let (n, tiles, widths) = (samples.len(), samples.len().div_ceil(LANES), &self.forward.widths);
         let caps = rows.captures.len();
         pass.prepare(step, samples, &mut bench.desk)?;
-        let Bench { desk, bars, states, captures, times, tapes, room, .. } = bench;
+        let Bench { desk, bars, states, observed, captures, times, tapes, room, .. } = bench;
         let states = &mut states[..tiles * dim * LANES];
+        let observed = &mut observed[..tiles * dim * count * LANES];
+        states.fill(T::default());
+        observed.fill(T::default());
         let captures = &mut captures[..tiles * caps * LANES];
         captures.fill(T::default());
         for &(component, c) in results {
             for tile in 0..tiles {
-                states[state(*dim, component, tile, widths[c])].copy_from_slice(&bars[c][column(tile, widths[c])]);
+                let from = &bars[c][column(tile, widths[c])];
+                if at.is_none() {
+                    states[state(*dim, component, tile, widths[c])].copy_from_slice(from);
+                    continue;
+                }
+                let width = widths[c] / count;
+                for (row, from) in from.chunks_exact((width * LANES).max(1)).enumerate() {
+                    observed[state(*dim, component, tile * count + row, width)].copy_from_slice(from);
+                }
             }
         }
-        let count = if moving.0 || moving.1 { n } else { 0 };
-        let (t0, t1) = (&mut times.0[..count], &mut times.1[..count]);
+        let timed = if moving.0 || moving.1 { n } else { 0 };
+        let (t0, t1) = (&mut times.0[..timed], &mut times.1[..timed]);
         t0.fill(0.0);
         t1.fill(0.0);
-        let problem = problem(&rhs, n, (&desk.states, &desk.captures), &desk.times);
+        let problem = problem(step, &rhs, n, &desk.given);
         let plan = Plan::new(&rhs, &self.solvers[solve], &problem).map_err(|e| internal(&e.to_string()))?;
-        let cotangents = Cotangents { states, observed: &[], captures, t0, t1, slot };
+        let cotangents = Cotangents { states, observed, captures, t0, t1, slot };
         let tape = &mut tapes[solve];
         let run = plan
             .backward(0, &rhs, tape, cotangents, room)

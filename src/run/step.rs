@@ -8,7 +8,8 @@ use super::Real;
 use super::buffer::Aligned;
 use super::data_cols::{ColumnSource, Columns};
 use super::feed::{DrawFeed, panels, transpose};
-use super::forward::{Request, worst};
+use super::failure::worst;
+use super::forward::Request;
 use super::objective::{self, ChunkOf, Objective, Part};
 use super::optim::{clip_scale, square_sum, tree_sum};
 use super::params::ParamTable;
@@ -104,6 +105,8 @@ pub(super) struct Section<'a, T: Real> {
     pub prologue: &'a Prologue,
     pub gradient_map: &'a GradientMap,
     pub failures: &'a [Mutex<Option<SolveError>>],
+    /// Ends of the shards of the parameter vector.
+    pub shards: &'a [usize],
     pub source: Option<&'a dyn ColumnSource<T>>,
     pub slot_samples: &'a [Range<usize>],
     pub key: Key,
@@ -121,12 +124,31 @@ pub(super) struct Section<'a, T: Real> {
 }
 
 impl<T: Real> Section<'_, T> {
-    /// The `i`-th step of the section. All workers return the same.
+    /// What the first step needs, up to the barrier before it.
+    pub fn begin(&self, w: &Worker<'_>) -> Result<(), Stop> {
+        self.prepare_columns(w, 0)?;
+        self.pack(w)?;
+        w.barrier()
+    }
+
+    /// What step `i` needs after the one before it, up to the barrier between them.
+    pub fn go_on(&self, w: &Worker<'_>, i: usize) -> Result<(), Stop> {
+        self.prepare_columns(w, i)?;
+        if !self.packs_updates() {
+            w.barrier()?;
+            self.pack(w)?;
+        }
+        w.barrier()
+    }
+
+    /// Whether parameters are packed as they are updated.
+    fn packs_updates(&self) -> bool {
+        self.parts.len() == 1 && self.parts.iter().all(|p| p.theta_map.is_identity() && p.kernel.packs_ranges())
+    }
+
+    /// The `i`-th step of the section. All workers return the same. Nothing may be read of parameters before the next barrier.
     pub fn step(&self, w: &Worker<'_>, i: usize, bench: &mut Bench<T>) -> Result<Result<StepReport, Broken>, Stop> {
         let step = self.first + i as u64;
-        self.prepare_columns(w, i)?;
-        self.pack(w)?;
-        w.barrier()?;
         self.fill_slots(w, i, bench)?;
         w.barrier()?;
         if let Some(failure) = self.failure(step) {
@@ -145,7 +167,6 @@ impl<T: Real> Section<'_, T> {
             return Ok(Err(Broken::Gradient));
         }
         self.update(w, i, clip_scale(norm, self.config.clip));
-        w.barrier()?;
         Ok(Ok(StepReport { step: step + 1, loss, gradient_norm: norm }))
     }
 
@@ -158,7 +179,7 @@ impl<T: Real> Section<'_, T> {
                 let mut columns = self.columns[w.index()].write().unwrap_or_else(PoisonError::into_inner);
                 source.fill(self.first + ahead as u64, &mut columns)?;
             }
-            // The barrier after packing separates this from the reading of it.
+            // Barriers separate this from the reading of the columns before, and of these.
         }
         Ok(())
     }
@@ -233,7 +254,9 @@ impl<T: Real> Section<'_, T> {
         for part in &self.parts {
             // SAFETY: the slot was claimed by this worker for this step.
             let sums = unsafe { part.slots.slice_mut(slot * part.slot_len..(slot + 1) * part.slot_len) };
-            sums.fill(T::default());
+            if let Work::Objective(_) = self.work {
+                sums.fill(T::default());
+            }
             slots.push(sums);
             // SAFETY: packed before the barrier, next in the next step.
             packed.push(unsafe { part.packed.slice(0..part.packed.len()) });
@@ -291,7 +314,11 @@ impl<T: Real> Section<'_, T> {
                 weights[..lanes].fill(weight);
                 weights[lanes..].fill(T::default());
             }
-            let status = part.kernel.tile(packed, inputs, outputs, sums, scratch, panels);
+            let status = if first == samples.start {
+                part.kernel.first_tile(packed, inputs, outputs, sums, scratch, panels)
+            } else {
+                part.kernel.tile(packed, inputs, outputs, sums, scratch, panels)
+            };
             if status != 0 {
                 return Err(internal(&format!("a tile of step {} reports status {status}", step + 1)).into());
             }
@@ -340,10 +367,9 @@ impl<T: Real> Section<'_, T> {
         Ok(Ok(loss))
     }
 
-    /// Elements of a shard: those that [`Kernel::reduce`] gives to one of [`SHARDS`] parts.
+    /// Elements of a shard.
     fn shard(&self, shard: usize) -> Range<usize> {
-        let n = self.table.len();
-        n * shard / SHARDS..n * (shard + 1) / SHARDS
+        (if shard == 0 { 0 } else { self.shards[shard - 1] })..self.shards[shard]
     }
 
     fn gradient(&self) -> &SharedMut<T> {
@@ -355,24 +381,25 @@ impl<T: Real> Section<'_, T> {
 
     fn reduce(&self, w: &Worker<'_>) -> Result<(), Stop> {
         let own = w.share(SHARDS, 1);
-        let add = |part: &Shared<'_, T>, share: usize, shares: usize| {
+        let add = |part: &Shared<'_, T>, share: Range<usize>| {
             let mut slots: [&[T]; SLOTS] = [&[]; SLOTS];
             let slots = &mut slots[..self.slot_samples.len()];
             for (g, slot) in slots.iter_mut().enumerate() {
                 // SAFETY: written before the barrier, next in the next step.
                 *slot = unsafe { part.slots.slice(g * part.slot_len..(g + 1) * part.slot_len) };
             }
-            part.kernel.reduce(slots, T::from_f64(1.0), &part.sums, share, shares);
+            // SAFETY: shares are disjoint, and so are the parts' sums.
+            part.kernel.reduce(slots, share.start, unsafe { part.sums.slice_mut(share) });
         };
         let parts = || self.parts.iter().filter(|p| !p.sums.is_empty());
         match self.gradient_map {
             GradientMap::Identity => {
-                for shard in own.clone() {
-                    parts().for_each(|part| add(part, shard, SHARDS));
+                for shard in own.clone().map(|s| self.shard(s)) {
+                    parts().for_each(|part| add(part, shard.clone()));
                 }
             }
             GradientMap::Pieces(_) | GradientMap::Epilogue { .. } => {
-                parts().for_each(|part| add(part, w.index(), w.count()));
+                parts().for_each(|part| add(part, w.share(part.sums.len(), 64)));
                 w.barrier()?;
                 // SAFETY: written before the barrier, next in the next step.
                 let sums = unsafe { self.sums.slice(0..self.sums.len()) };
@@ -411,7 +438,7 @@ impl<T: Real> Section<'_, T> {
         }
         let range = self.shard(own.start).start..self.shard(own.end - 1).end;
         let step = self.first + i as u64 + 1;
-        // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase.
+        // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
         unsafe {
             let theta = self.theta.slice_mut(range.clone());
             let gradient = self.gradient().slice(range.clone());
@@ -428,7 +455,10 @@ impl<T: Real> Section<'_, T> {
                 more => unreachable!("an optimizer keeps at most two vectors, not {}", more.len()),
             }
             if let (Some(ema), Some(average)) = (self.config.ema, &self.ema) {
-                ema.update(step, average.slice_mut(range), theta);
+                ema.update(step, average.slice_mut(range.clone()), theta);
+            }
+            if self.packs_updates() {
+                self.parts.iter().for_each(|p| p.kernel.pack_range(theta, range.start, &p.packed));
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::rng::Key;
 use crate::solve::{
     ChunkOut, KernelRhs, Observe, Plan, Problem, Rhs, SampleCount, SolveError, SolverConfig, Workspace,
 };
+use crate::stage::Times;
 use std::ops::Range;
 
 /// One work unit: its samples, and where its results go.
@@ -32,11 +33,21 @@ pub(super) struct Desk<T> {
     pub inputs: Aligned<T>,
     pub outputs: Aligned<T>,
     pub scratch: Aligned<T>,
-    pub states: Aligned<T>,
+    pub given: Given<T>,
     pub ends: Aligned<T>,
-    pub captures: Aligned<T>,
-    pub times: (Vec<f64>, Vec<f64>),
+    pub observed: Aligned<T>,
     pub workspace: Workspace<T>,
+}
+
+/// What a solve is given.
+#[derive(Default)]
+pub(super) struct Given<T> {
+    pub states: Aligned<T>,
+    pub captures: Aligned<T>,
+    /// Start and end times.
+    pub times: (Vec<f64>, Vec<f64>),
+    /// Observation times, `[sample][count]`.
+    pub at: Vec<f64>,
 }
 
 impl<T: Real> Desk<T> {
@@ -50,15 +61,23 @@ impl<T: Real> Desk<T> {
             Role::Map(_) => 0,
             Role::Solve { rows, .. } => rows.captures.len(),
         });
+        let observed = most(&|s| match &s.role {
+            Role::Map(_) => 0,
+            Role::Solve { dim, count, .. } => dim * count,
+        });
         Desk {
             columns: forward.widths.iter().map(|width| Aligned::zeros(width * unit)).collect(),
             inputs: Aligned::zeros(most(&|s| s.layout.input_rows) * LANES),
             outputs: Aligned::zeros(most(&|s| s.layout.output_rows) * LANES),
             scratch: Aligned::zeros(most(&|s| s.layout.scratch_len)),
-            states: Aligned::zeros(state * unit),
+            given: Given {
+                states: Aligned::zeros(state * unit),
+                captures: Aligned::zeros(captures * unit),
+                times: (vec![0.0; unit], vec![0.0; unit]),
+                at: Vec::new(),
+            },
             ends: Aligned::zeros(state * unit),
-            captures: Aligned::zeros(captures * unit),
-            times: (vec![0.0; unit], vec![0.0; unit]),
+            observed: Aligned::zeros(observed * unit),
             workspace: Workspace::default(),
         }
     }
@@ -160,14 +179,13 @@ impl<T: Real> Pass<'_, T> {
     ) -> Result<Result<u64, SolveError>, Stop> {
         self.prepare(step, samples, desk)?;
         let rhs = right_hand_side(step, packed)?;
-        let (y0, captures) = (std::mem::take(&mut desk.states), std::mem::take(&mut desk.captures));
-        let times = std::mem::take(&mut desk.times);
-        let problem = problem(&rhs, samples.len(), (&y0, &captures), &times);
+        let given = std::mem::take(&mut desk.given);
+        let problem = problem(step, &rhs, samples.len(), &given);
         let solved = match Plan::new(&rhs, config, &problem) {
             Ok(plan) => run(&plan, desk, counts),
             Err(error) => Err(error.into()),
         };
-        (desk.states, desk.captures, desk.times) = (y0, captures, times);
+        desk.given = given;
         if solved.is_ok() {
             self.finish(step, samples, desk)?;
         }
@@ -176,7 +194,7 @@ impl<T: Real> Pass<'_, T> {
 
     /// Initial states, captures and times of a solve, from columns.
     pub fn prepare(&self, step: &Step<T>, samples: &Range<usize>, desk: &mut Desk<T>) -> Result<(), Stop> {
-        let Role::Solve { rows, dim, span, inits, .. } = &step.role else {
+        let Role::Solve { rows, dim, span, inits, at, count, .. } = &step.role else {
             return Err(internal("a map is not a solve").into());
         };
         let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
@@ -187,7 +205,7 @@ impl<T: Real> Pass<'_, T> {
             for tile in 0..tiles {
                 let first = samples.start + tile * LANES;
                 let lanes = (samples.end - first).min(LANES);
-                let Desk { columns, captures, .. } = &mut *desk;
+                let Desk { columns, given: Given { captures, .. }, .. } = &mut *desk;
                 self.fill(feed, columns, tile, first, lanes, &mut captures[(tile * caps + capture) * LANES..]);
             }
             capture += feed.rows;
@@ -195,27 +213,42 @@ impl<T: Real> Pass<'_, T> {
         for &(component, from) in inits {
             let width = widths[from];
             for tile in 0..tiles {
-                desk.states[state(dim, component, tile, width)]
+                desk.given.states[state(dim, component, tile, width)]
                     .copy_from_slice(&desk.columns[from][column(tile, width)]);
             }
         }
-        let (t0, t1) = (&mut desk.times.0[..n], &mut desk.times.1[..n]);
+        let (t0, t1) = (&mut desk.given.times.0[..n], &mut desk.given.times.1[..n]);
         for (times, column) in [(&mut *t0, span.0), (&mut *t1, span.1)] {
             times.iter_mut().zip(&*desk.columns[column]).for_each(|(t, x)| *t = x.to_f64());
+        }
+        if let Some(Times::PerSample(column)) = at {
+            let block = &desk.columns[*column];
+            desk.given.at.clear();
+            desk.given.at.extend((0..n * count).map(|k| {
+                let (sample, time) = (k / count, k % count);
+                block[(sample / LANES * count + time) * LANES + sample % LANES].to_f64()
+            }));
         }
         Ok(())
     }
 
-    /// Columns of a solve's results, from end states.
+    /// Columns of a solve's results, from end states or observed states.
     pub fn finish(&self, step: &Step<T>, samples: &Range<usize>, desk: &mut Desk<T>) -> Result<(), Stop> {
-        let Role::Solve { dim, results, .. } = &step.role else {
+        let Role::Solve { dim, results, at, count, .. } = &step.role else {
             return Err(internal("a map is not a solve").into());
         };
         for &(component, to) in results {
             let width = self.forward.widths[to];
             for tile in 0..samples.len().div_ceil(LANES) {
-                desk.columns[to][column(tile, width)]
-                    .copy_from_slice(&desk.ends[state(*dim, component, tile, width)]);
+                let out = &mut desk.columns[to][column(tile, width)];
+                if at.is_none() {
+                    out.copy_from_slice(&desk.ends[state(*dim, component, tile, width)]);
+                    continue;
+                }
+                let width = width / count;
+                for (row, out) in out.chunks_exact_mut((width * LANES).max(1)).enumerate() {
+                    out.copy_from_slice(&desk.observed[state(*dim, component, tile * count + row, width)]);
+                }
             }
         }
         Ok(())
@@ -241,21 +274,33 @@ pub(super) fn right_hand_side<'a, T: Real>(step: &'a Step<T>, packed: &'a [T]) -
         .ok_or_else(|| internal("a right-hand side does not have the rows of its solve").into())
 }
 
-/// The problem that a desk holds: states, captures and times.
+/// The problem of a solve that is given all it needs.
 pub(super) fn problem<'a, T: Real>(
+    step: &'a Step<T>,
     rhs: &dyn Rhs<T>,
     samples: usize,
-    (y0, captures): (&'a [T], &'a [T]),
-    times: &'a (Vec<f64>, Vec<f64>),
+    given: &'a Given<T>,
 ) -> Problem<'a, T> {
     let lanes = samples.next_multiple_of(LANES);
+    let (mut t0, mut t1) = (&given.times.0[..samples], &given.times.1[..samples]);
+    let observe = match &step.role {
+        Role::Map(_) | Role::Solve { at: None, .. } => Observe::Nothing,
+        // Known times are exact, whatever the precision of the columns.
+        Role::Solve { at: Some(Times::Common(times)), .. } => {
+            (t0, t1) = (&times[..1], &times[times.len() - 1..]);
+            Observe::Common(times)
+        }
+        Role::Solve { at: Some(Times::PerSample(_)), count, .. } => {
+            Observe::PerSample { count: *count, times: &given.at }
+        }
+    };
     Problem {
         samples,
-        y0: &y0[..lanes * rhs.dim()],
-        captures: &captures[..lanes * rhs.caps()],
-        t0: &times.0[..samples],
-        t1: &times.1[..samples],
-        observe: Observe::Nothing,
+        y0: &given.states[..lanes * rhs.dim()],
+        captures: &given.captures[..lanes * rhs.caps()],
+        t0,
+        t1,
+        observe,
     }
 }
 
@@ -266,7 +311,9 @@ fn run<T: Real>(plan: &Plan<'_, T>, desk: &mut Desk<T>, counts: &mut [SampleCoun
         let own = plan.samples(chunk);
         let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
         let ends = &mut desk.ends[lanes.start * plan.dim()..lanes.end * plan.dim()];
-        let out = ChunkOut { ends, observed: &mut [], counts: &mut counts[own] };
+        let rows = plan.observed_rows();
+        let observed = &mut desk.observed[lanes.start * rows..lanes.end * rows];
+        let out = ChunkOut { ends, observed, counts: &mut counts[own] };
         paid += plan.run(chunk, &mut desk.workspace, out, None)?.paid;
     }
     Ok(paid)

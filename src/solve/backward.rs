@@ -172,7 +172,8 @@ impl<T: Real> Plan<'_, T> {
         fit(&mut room.y_new, dim * LANES);
         fit(&mut room.scratch, rhs.scratch_len());
         let times = !bars.t0.is_empty();
-        let mut pass = Pass { plan: self, rhs, room, slot: bars.slot, base: samples.start, times, run: BackRun::default() };
+        let mut pass =
+            Pass { plan: self, rhs, room, slot: bars.slot, base: samples.start, times, run: BackRun::default() };
         let mut ids: Vec<u16> = Vec::new();
         for sweep in (0..tape.log.sweeps.len()).rev() {
             let columns = tape.log.sweeps[sweep].columns.clone();
@@ -235,8 +236,7 @@ impl<T: Real> Pass<'_, '_, T> {
         for (column, &id) in ids.iter().enumerate() {
             here.copy(column, home, usize::from(id), sizes.dim, caps);
             for (capture, &row) in self.rhs.rows().captures.iter().enumerate() {
-                inputs[place(column, row, sizes.rows)] =
-                    values[place(self.base + usize::from(id), capture, caps)];
+                inputs[place(column, row, sizes.rows)] = values[place(self.base + usize::from(id), capture, caps)];
             }
         }
     }
@@ -349,7 +349,9 @@ impl<T: Real> Pass<'_, '_, T> {
             // The step is a share of the span, and so is where it begins.
             for lane in (0..in_use).filter(|&l| taken[l]) {
                 let mut by_step = moved[1][lane];
-                for (slot, k) in tape.k[kept * sizes.slots * block..].chunks_exact(block).take(plan.end_slot + 1).enumerate() {
+                for (slot, k) in
+                    tape.k[kept * sizes.slots * block..].chunks_exact(block).take(plan.end_slot + 1).enumerate()
+                {
                     for row in 0..dim {
                         let at = row * LANES + lane;
                         by_step += k[at].to_f64() * self.room.collected[slot * block + at].to_f64();

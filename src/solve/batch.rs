@@ -202,6 +202,12 @@ impl<'a, T: Real> Plan<'a, T> {
         self.sizes.dim
     }
 
+    /// Rows of a sample's observations.
+    #[must_use]
+    pub fn observed_rows(&self) -> usize {
+        self.problem.observe.count() * self.sizes.dim
+    }
+
     /// How many chunks there are.
     #[must_use]
     pub fn chunks(&self) -> usize {

@@ -20,6 +20,7 @@ pub use gradient::gradient;
 pub use objective::{objective, solves};
 
 use crate::ir::{Dag, DrawId, InputId, NodeId, ParamId, Shape};
+use std::sync::Arc;
 
 /// What one Theta-level value read by units is.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,11 +99,25 @@ pub enum Segment {
         span: (usize, usize),
         /// Columns of the initial values.
         inits: Vec<usize>,
-        /// Columns that receive the final values.
+        /// Columns that receive the final values, or the values at the observation times.
         results: Vec<usize>,
         /// Index into the plan's solvers; `u32::MAX`: the enclosing block's.
         solver: u32,
+        /// Times at which states are wanted instead of the end.
+        at: Option<Times>,
+        /// The site of the noise of a stochastic equation; the right-hand side's outputs are then the derivatives and, behind
+        /// them, the diffusions, component by component.
+        noise: Option<String>,
     },
+}
+
+/// Observation times, from the start of a span to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Times {
+    /// The same for all samples.
+    Common(Arc<[f64]>),
+    /// A column.
+    PerSample(usize),
 }
 
 /// A program to evaluate, sample by sample.

@@ -42,8 +42,7 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
     for segment in plan.segments.iter_mut().rev() {
         let made = match segment {
             Segment::Map { unit, columns } => {
-                let made =
-                    transpose::map(&mut plan.prologue, unit, columns, counts, &|c| active[c], &|c| reached[c])?;
+                let made = transpose::map(&mut plan.prologue, unit, columns, counts, &|c| active[c], &|c| reached[c])?;
                 *unit = stripped(unit, counts.0);
                 if let Transpose::Map { bars, .. } = &made {
                     bars.iter().for_each(|&c| reached[c] = true);
@@ -103,8 +102,8 @@ fn activity(plan: &ObjectivePlan) -> Vec<bool> {
             }
             Segment::Solve { rhs, span, inits, results, .. } => {
                 let moving = movement(rhs, &active);
-                let any = [span.0, span.1].iter().chain(inits).any(|&c| active[c])
-                    || rhs.outputs.iter().any(|id| moving[id]);
+                let any =
+                    [span.0, span.1].iter().chain(inits).any(|&c| active[c]) || rhs.outputs.iter().any(|id| moving[id]);
                 results.iter().for_each(|&c| active[c] = any);
             }
         }

@@ -45,7 +45,9 @@ pub fn cut(dag: &Dag, roots: &[NodeId], kind: impl Fn(NodeId) -> Cut) -> Vec<Nod
     let below = reachable(dag, &needed.iter().copied().collect::<Vec<_>>(), |_| false);
     let candidates: Vec<NodeId> = dag
         .ids()
-        .filter(|&id| below[id.0 as usize] && dag.level(id) > Level::Theta && matches!(kind(id), Cut::Inner | Cut::Keep))
+        .filter(|&id| {
+            below[id.0 as usize] && dag.level(id) > Level::Theta && matches!(kind(id), Cut::Inner | Cut::Keep)
+        })
         .collect();
     loop {
         let best = candidates

@@ -125,9 +125,7 @@ pub fn unit(
             | Source::State(_)
             | Source::Time
             | Source::Bar(_)
-            | Source::Residual(_) => {
-                dag.intern(from.op(id).clone(), shape, from.level(id))
-            }
+            | Source::Residual(_) => dag.intern(from.op(id).clone(), shape, from.level(id)),
         };
         map.entry(id).or_insert(leaf);
     }
