@@ -290,6 +290,22 @@ fn train<T: Real>(
     progress.end();
     cell.steps_done = trainer.steps();
     cell.timings.train = began.elapsed().as_secs_f64();
+    for (method, cost) in trainer.costs() {
+        cell.solver.push(record::SolverStatistics {
+            phase: "train".to_owned(),
+            solver: method,
+            evaluations: cost.evaluations,
+            evaluations_backward: cost.backward,
+            accepted: cost.accepted,
+            rejected: cost.rejected,
+            per_sample: Some(record::Spread {
+                min: f64::from(cost.steps_range.0),
+                mean: (cost.accepted + cost.rejected) as f64 / cost.samples.max(1) as f64,
+                max: f64::from(cost.steps_range.1),
+            }),
+            bytes: Some(cost.bytes),
+        });
+    }
     save(&trainer)?;
     let averaged = trainer.averaged();
     let named =

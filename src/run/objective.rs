@@ -237,6 +237,11 @@ impl<T: Real> Objective<T> {
         segments.chain(self.parts.iter().map(|p| (&*p.kernel, &p.theta_map)))
     }
 
+    /// The method of each solve.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.solvers.iter().map(|s| s.method.name.as_str())
+    }
+
     /// The number of the part of a transpose among all parts.
     fn number(&self, part: usize) -> usize {
         self.forward.steps.len() + part

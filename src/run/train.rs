@@ -401,15 +401,20 @@ impl<T: Real> Trainer<T> {
         &self.table
     }
 
-    /// What the solves of the objective cost since the run began, in the order of the plan.
+    /// What each solve of the objective cost since the run began, under the name of its method, in the order of the plan.
+    /// Bytes are those of all threads together.
     #[must_use]
-    pub fn costs(&self) -> Vec<Cost> {
-        let mut total: Vec<Cost> = Vec::new();
+    pub fn costs(&self) -> Vec<(String, Cost)> {
+        let Work::Objective(objective) = &self.work else { return Vec::new() };
+        let mut total = objective.methods().map(|name| (name.to_owned(), Cost::default())).collect::<Vec<_>>();
         for bench in &self.benches {
             if let Bench::Chunk(bench) = &*bench.lock().unwrap_or_else(PoisonError::into_inner) {
-                total.resize(bench.costs.len(), Cost::default());
-                total.iter_mut().zip(&bench.costs).for_each(|(t, c)| *t = t.with(*c));
+                total.iter_mut().zip(&bench.costs).for_each(|((_, t), c)| *t = t.with(*c));
             }
+        }
+        let threads = self.workers as u64;
+        for (_, cost) in &mut total {
+            cost.bytes = (cost.bytes.0 * threads, cost.bytes.1 * threads);
         }
         total
     }

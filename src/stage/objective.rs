@@ -17,17 +17,41 @@ pub fn solves(program: &Program, loss: NodeId) -> bool {
     dag.ids().any(|id| seen[id.0 as usize] && matches!(dag.op(id), Op::Solve(_)))
 }
 
+/// Whether a loss (derivatives expanded) has a gradient, short of making it.
+///
+/// # Errors
+/// Those of [`objective`].
+pub fn trainable(program: &Program, loss: NodeId) -> Result<(), Diagnostic> {
+    if !solves(program, loss) {
+        return Ok(());
+    }
+    let program = Program { outputs: vec![("loss".to_owned(), loss)], ..program.clone() };
+    let cut = forward::cut(&program)?;
+    refuse_noise(&program, &cut.segments)
+}
+
+/// Refuses a solve with noise: the pass back needs the path that the noise took, and no mode keeps it.
+fn refuse_noise(program: &Program, segments: &[Segment]) -> Result<(), Diagnostic> {
+    let noisy = segments.iter().any(|s| matches!(s, Segment::Solve { noise: Some(_), .. }));
+    let solve = program.dag.ids().find(|&id| matches!(program.dag.op(id), Op::Solve(s) if s.noise.is_some()));
+    match solve {
+        Some(id) if noisy => Err(errors::noisy(&program.dag, id)),
+        _ => Ok(()),
+    }
+}
+
 /// Cuts and transposes a scalar loss of a program (derivatives expanded). The loss is per sample: the cotangent of its
 /// column is the weight of the sample.
 ///
 /// # Errors
-/// As [`super::forward`]; `E9999` if the loss is not a scalar.
+/// As [`super::forward`]; `E0613` for a solve with noise; `E9999` if the loss is not a scalar.
 pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagnostic> {
     if !program.dag.shape(loss).is_empty() {
         return Err(errors::loss_shape(&program.dag, loss));
     }
     let program = Program { outputs: vec![("loss".to_owned(), loss)], ..program.clone() };
     let cut = forward::cut(&program)?;
+    refuse_noise(&program, &cut.segments)?;
     let mut plan = ObjectivePlan {
         prologue: cut.prologue,
         segments: cut.segments,
@@ -75,6 +99,24 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
     let cotangents: Vec<usize> = cotangents.into_iter().collect();
     plan.epilogue = gradient::epilogue(&program, &plan.prologue, &cotangents)?;
     Ok(plan)
+}
+
+impl ObjectivePlan {
+    /// Every unit with a name: segments as `map0`, `rhs1`, their transposes as `map0_back`, `rhs1_record`, `rhs1_back`.
+    pub fn units(&self) -> impl Iterator<Item = (String, &UnitSpec)> {
+        let segments = self.segments.iter().enumerate().map(|(i, s)| match s {
+            Segment::Map { unit, .. } => (format!("map{i}"), unit),
+            Segment::Solve { rhs, .. } => (format!("rhs{i}"), rhs),
+        });
+        let transposes = self.transposes.iter().enumerate().rev().flat_map(|(i, t)| match t {
+            Transpose::Nothing => vec![],
+            Transpose::Map { unit, .. } => vec![(format!("map{i}_back"), unit)],
+            Transpose::Solve(stage) => {
+                vec![(format!("rhs{i}_record"), &stage.record), (format!("rhs{i}_back"), &stage.back)]
+            }
+        });
+        segments.chain(transposes)
+    }
 }
 
 impl Transpose {
