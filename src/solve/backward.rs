@@ -109,7 +109,7 @@ impl<T: Real> Columns<T> {
 }
 
 /// Where a row of a column stands in blocks of `rows` rows.
-fn place(column: usize, row: usize, rows: usize) -> usize {
+pub(super) fn place(column: usize, row: usize, rows: usize) -> usize {
     (column / LANES * rows + row) * LANES + column % LANES
 }
 
@@ -565,7 +565,7 @@ impl<T: Real> Pass<'_, '_, T> {
 }
 
 /// Copies of lane `first` in the lanes that `taken` does not hold for.
-fn cover<T: Copy>(block: &mut [T], taken: &[bool; LANES], first: usize, panels: usize) {
+pub(super) fn cover<T: Copy>(block: &mut [T], taken: &[bool; LANES], first: usize, panels: usize) {
     if taken[..panels * PANEL].iter().all(|&t| t) {
         return;
     }

@@ -36,7 +36,12 @@ pub(super) struct Keep<'a, T: Real> {
     pub log: Option<&'a mut SweepLog>,
     /// What a pass back needs; stages are evaluated by the right-hand side that records.
     pub tape: Option<(&'a mut Tape<T>, &'a dyn Transposed<T>)>,
+    /// Called after each sweep was judged, before its steps are committed.
+    pub each: Option<Each<'a, T>>,
 }
+
+/// Looks at a march.
+pub(super) type Each<'a, T> = &'a mut dyn FnMut(&March<'_, '_, T>) -> Result<(), SolveError>;
 
 /// A chunk on its way; `start` holds its beginnings.
 pub(super) struct March<'a, 'p, T: Real> {
@@ -126,6 +131,10 @@ impl<T: Real> March<'_, '_, T> {
             }
             if let Some(error) = failures {
                 return Err(error);
+            }
+            if let Some(each) = self.keep.each.take() {
+                each(self)?;
+                self.keep.each = Some(each);
             }
             self.observe();
             if let Some((tape, _)) = &mut self.keep.tape {
@@ -245,7 +254,10 @@ impl<T: Real> March<'_, '_, T> {
             evaluate(plan.end_slot, inputs, end)?;
         }
         let gathered = match &self.control {
-            Some(c) => tile::error(y, y_new, Slopes { k, dim }, &plan.weights.error, &h, c.tolerance, panels),
+            Some(c) => {
+                let (slopes, rows) = (Slopes { k, dim }, plan.controlled);
+                tile::error(y, y_new, slopes, rows, &plan.weights.error, &h, c.tolerance, panels)
+            }
             None => tile::defect(y_new, dim, panels),
         };
         for (error, gathered) in self.ws.errors[tile * LANES..].iter_mut().zip(&gathered[..panels * PANEL]) {
@@ -259,7 +271,7 @@ impl<T: Real> March<'_, '_, T> {
         let columns = self.columns;
         let adaptive = self.control.is_some();
         let max_steps = self.plan.config.max_steps;
-        let dim = self.plan.sizes.dim;
+        let dim = self.plan.controlled;
         let stages = self.plan.config.method.stages as u32 - 1 + u32::from(self.plan.extra_stage);
         let new_first_stage = !self.first_slopes;
         let shared = self.control.filter(|c| c.joint).map(|c| {

@@ -5,6 +5,7 @@
 //! 16. Bits depend on neither the number of threads nor (steps per sample) on which samples share a batch. Deliberately
 //! absent: the language, gradients, random numbers.
 
+mod adjoint;
 mod backward;
 mod batch;
 mod chunk;
