@@ -18,6 +18,7 @@ use super::unit::{Desk, Job, Pass};
 use crate::backend::{Backend, Kernel, LANES, Layout, SharedMut, Unit};
 use crate::diag::Diagnostic;
 use crate::ir::{InputDecl, InputId, Program, Shape};
+use crate::rng;
 use crate::solve::{RowMap, SampleCount, SolverConfig, Statistics};
 use crate::stage::{ForwardPlan, Prologue, Segment, Source, Times, UnitSpec};
 use std::ops::Range;
@@ -90,13 +91,20 @@ pub struct Forward<T: Real> {
     pub(super) outputs: Vec<(String, Shape, usize)>,
 }
 
+/// Parameters of a step as its kernels read them.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a, T> {
+    pub unit: &'a [T],
+    pub diffusion: Option<&'a [T]>,
+}
+
 /// A segment with its kernel.
 pub(super) struct Step<T: Real> {
     pub kernel: Box<dyn Kernel<T>>,
     pub layout: Layout,
     pub theta_map: ThetaMap,
     pub feeds: Vec<Feed>,
-    pub role: Role,
+    pub role: Role<T>,
 }
 
 /// Rows of an input block that do not change within a solve.
@@ -113,7 +121,14 @@ pub(super) enum From {
     Column(usize),
 }
 
-pub(super) enum Role {
+/// The diffusion of a solve.
+pub(super) struct Diffusion<T: Real> {
+    pub step: Step<T>,
+    pub rows: RowMap,
+    pub site: u32,
+}
+
+pub(super) enum Role<T: Real> {
     /// First row, rows and column of each output.
     Map(Vec<(usize, usize, usize)>),
     Solve {
@@ -129,6 +144,7 @@ pub(super) enum Role {
         /// Times at which states are wanted instead of the end, and how many.
         at: Option<Times>,
         count: usize,
+        noise: Option<Box<Diffusion<T>>>,
     },
 }
 
@@ -171,17 +187,16 @@ impl<T: Real> Forward<T> {
         let n = request.samples;
         let solvers = self.solvers(request)?;
         let computed = prologue(&self.prologue, &self.table, request.theta)?;
-        let packed: Vec<Aligned<T>> = self
-            .steps
-            .iter()
-            .map(|step| {
-                let theta = step.theta_map.collect(request.theta, &computed);
-                let mut packed = Aligned::zeros(step.layout.packed_len);
-                step.kernel.pack(&theta, &SharedMut::new(&mut packed), 0, 1);
-                packed
-            })
-            .collect();
-        let packed: Vec<&[T]> = packed.iter().map(|p| &**p).collect();
+        let pack = |step: &Step<T>| {
+            let theta = step.theta_map.collect(request.theta, &computed);
+            let mut packed = Aligned::zeros(step.layout.packed_len);
+            step.kernel.pack(&theta, &SharedMut::new(&mut packed), 0, 1);
+            packed
+        };
+        let packed: Vec<(Aligned<T>, Option<Aligned<T>>)> =
+            self.steps.iter().map(|step| (pack(step), step.diffusion().map(pack))).collect();
+        let packed: Vec<Packed<'_, T>> =
+            packed.iter().map(|(unit, d)| Packed { unit, diffusion: d.as_deref() }).collect();
         let chunk = solvers.iter().filter_map(|s| s.chunk).max().unwrap_or(0);
         let unit = UNIT.max(chunk.next_multiple_of(LANES));
         let mut values: Vec<Vec<T>> =
@@ -279,6 +294,64 @@ impl<T: Real> Step<T> {
             Segment::Map { unit, .. } => ("map", unit),
             Segment::Solve { rhs, .. } => ("rhs", rhs),
         };
+        let mut step = Step::of(name, spec, program, prologue, table, widths, backend)?;
+        let layout = &step.layout;
+        step.role = match segment {
+            Segment::Map { columns, .. } => {
+                Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
+            }
+            Segment::Solve { components, span, inits, results, solver, at, noise, rhs: spec } => {
+                let mut firsts = Vec::new();
+                let mut dim = 0;
+                for (_, shape) in components {
+                    firsts.push(dim);
+                    dim += shape.iter().product::<usize>();
+                }
+                let rows = row_map(spec, layout, &step.feeds, &firsts, dim);
+                let places = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
+                let count = match at {
+                    None => 0,
+                    Some(Times::Common(times)) => times.len(),
+                    Some(Times::PerSample(column)) => widths[*column],
+                };
+                let (span, inits, results) = (*span, places(inits), places(results));
+                let noise = match noise {
+                    None => None,
+                    Some(n) => {
+                        let step = Step::of("diffusion", &n.unit, program, prologue, table, widths, backend)?;
+                        let rows = row_map(&n.unit, &step.layout, &step.feeds, &firsts, dim);
+                        Some(Box::new(Diffusion { step, rows, site: rng::site(&n.site) }))
+                    }
+                };
+                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count, noise, firsts }
+            }
+        };
+        Ok(step)
+    }
+
+    /// The diffusion of a solve with noise.
+    pub fn diffusion(&self) -> Option<&Step<T>> {
+        match &self.role {
+            Role::Solve { noise, .. } => noise.as_ref().map(|n| &n.step),
+            Role::Map(_) => None,
+        }
+    }
+
+    /// The feed of a source.
+    pub fn feed(&self, source: Source) -> Option<usize> {
+        self.feeds.iter().position(|f| f.source == source)
+    }
+
+    /// A unit with its kernel, without results.
+    fn of(
+        name: &'static str,
+        spec: &UnitSpec,
+        program: &Program,
+        prologue: &Prologue,
+        table: &ParamTable,
+        widths: &[usize],
+        backend: &dyn Backend<T>,
+    ) -> Result<Step<T>, Box<Diagnostic>> {
         let kernel = backend.compile(&Unit {
             name,
             dag: &spec.dag,
@@ -289,34 +362,8 @@ impl<T: Real> Step<T> {
         })?;
         let layout = kernel.layout().clone();
         let feeds = feeds(spec, &layout, program, widths);
-        let role = match segment {
-            Segment::Map { columns, .. } => {
-                Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
-            }
-            Segment::Solve { components, span, inits, results, solver, at, .. } => {
-                let mut firsts = Vec::new();
-                let mut dim = 0;
-                for (_, shape) in components {
-                    firsts.push(dim);
-                    dim += shape.iter().product::<usize>();
-                }
-                let rows = row_map(spec, &layout, &feeds, &firsts, dim);
-                let places = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
-                let count = match at {
-                    None => 0,
-                    Some(Times::Common(times)) => times.len(),
-                    Some(Times::PerSample(column)) => widths[*column],
-                };
-                let (span, inits, results) = (*span, places(inits), places(results));
-                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count, firsts }
-            }
-        };
-        Ok(Step { layout, theta_map: ThetaMap::new(spec, prologue, table), feeds, role, kernel })
-    }
-
-    /// The feed of a source.
-    pub fn feed(&self, source: Source) -> Option<usize> {
-        self.feeds.iter().position(|f| f.source == source)
+        let theta_map = ThetaMap::new(spec, prologue, table);
+        Ok(Step { layout, theta_map, feeds, role: Role::Map(vec![]), kernel })
     }
 }
 

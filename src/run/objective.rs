@@ -6,7 +6,7 @@
 
 use super::Real;
 use super::buffer::Aligned;
-use super::forward::{Forward, From, Request, Role};
+use super::forward::{Forward, From, Packed, Request, Role, Step};
 use super::pool::{Pool, Stop};
 use super::step::internal;
 use super::theta::ThetaMap;
@@ -220,7 +220,7 @@ impl<T: Real> Objective<T> {
                 }
             });
         }
-        let solver = |step: &super::forward::Step<T>| match &step.role {
+        let solver = |step: &Step<T>| match &step.role {
             Role::Map(_) => None,
             Role::Solve { solver: u32::MAX, .. } => Some(Some(&solving.default_solver)),
             Role::Solve { solver, .. } => Some(solving.solvers.get(*solver as usize)),
@@ -231,10 +231,26 @@ impl<T: Real> Objective<T> {
         Ok(Objective { loss: plan.loss, backs, parts, solvers, budget: solving.budget, forward })
     }
 
-    /// Kernels and their maps: those of the segments, then those of the pass back.
+    /// Kernels and their maps: those of the segments, of their diffusions, then those of the pass back.
     pub fn parts(&self) -> impl Iterator<Item = (&dyn Kernel<T>, &ThetaMap)> {
-        let segments = self.forward.steps.iter().map(|s| (&*s.kernel, &s.theta_map));
+        let steps = &self.forward.steps;
+        let segments = steps.iter().chain(steps.iter().filter_map(Step::diffusion));
+        let segments = segments.map(|s| (&*s.kernel, &s.theta_map));
         segments.chain(self.parts.iter().map(|p| (&*p.kernel, &p.theta_map)))
+    }
+
+    /// The parameters of the segments among those of all parts.
+    fn packed<'a>(&self, all: &[&'a [T]]) -> Vec<Packed<'a, T>> {
+        let steps = &self.forward.steps;
+        let mut diffusion = steps.len();
+        let mut of = |(i, step): (usize, &Step<T>)| {
+            let own = step.diffusion().map(|_| {
+                diffusion += 1;
+                all[diffusion - 1]
+            });
+            Packed { unit: all[i], diffusion: own }
+        };
+        steps.iter().enumerate().map(&mut of).collect()
     }
 
     /// The method of each solve.
@@ -244,7 +260,8 @@ impl<T: Real> Objective<T> {
 
     /// The number of the part of a transpose among all parts.
     fn number(&self, part: usize) -> usize {
-        self.forward.steps.len() + part
+        let steps = &self.forward.steps;
+        steps.len() + steps.iter().filter(|s| s.diffusion().is_some()).count() + part
     }
 
     pub fn bench(&self, chunk: usize, workers: usize) -> Bench<T> {
@@ -272,7 +289,7 @@ impl<T: Real> Objective<T> {
 
     /// Operations of a sample without those inside solves, whose steps are not known beforehand, but for `steps` of them.
     pub fn flops(&self, steps: u64) -> u64 {
-        let weight = |role: &Role, flops: u64| match role {
+        let weight = |role: &Role<T>, flops: u64| match role {
             Role::Map(_) => flops,
             Role::Solve { .. } => flops * steps,
         };
@@ -300,14 +317,15 @@ impl<T: Real> Objective<T> {
         slots: &mut [&mut [T]],
         bench: &mut Bench<T>,
     ) -> Result<Result<f64, SolveError>, Stop> {
-        let pass = Pass { forward: &self.forward, request: of.request, packed: of.packed, solvers: &[] };
+        let packed = self.packed(of.packed);
+        let pass = Pass { forward: &self.forward, request: of.request, packed: &packed, solvers: &[] };
         let samples = &of.samples;
         let mut solve = 0;
         for (i, step) in self.forward.steps.iter().enumerate() {
             match &step.role {
                 Role::Map(results) => pass.map(step, of.packed[i], results, samples, &mut bench.desk)?,
                 Role::Solve { results, .. } => {
-                    if let Err(failure) = self.march(&pass, i, solve, samples, bench)? {
+                    if let Err(failure) = self.march(&pass, of.packed, i, solve, samples, bench)? {
                         return Ok(Err(failure));
                     }
                     // Lanes without a sample hold sound numbers.
@@ -332,7 +350,7 @@ impl<T: Real> Objective<T> {
                 }
                 Back::Solve { .. } => {
                     let slot = &mut *slots[self.back_part(i)];
-                    self.solve_back(&pass, i, self.solve_number(i), samples, bench, slot)?;
+                    self.solve_back(&pass, of.packed, i, self.solve_number(i), samples, bench, slot)?;
                 }
             }
         }
@@ -352,10 +370,10 @@ impl<T: Real> Objective<T> {
         }
     }
 
-    fn transposed<'a>(&'a self, pass: &Pass<'a, T>, step: usize) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
+    fn transposed<'a>(&'a self, packed: &[&'a [T]], step: usize) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
         let Back::Solve { record, back, shared, bars, .. } = &self.backs[step] else { return Ok(None) };
-        let value = right_hand_side(&self.forward.steps[step], pass.packed[step])?;
-        let part = |part: usize| (&*self.parts[part].kernel, pass.packed[self.number(part)]);
+        let value = right_hand_side(&self.forward.steps[step], packed[step])?;
+        let part = |part: usize| (&*self.parts[part].kernel, packed[self.number(part)]);
         let made = KernelTransposed::new(value, part(*record), part(*back), shared, bars);
         Ok(Some(made.ok_or_else(|| internal("a right-hand side and its transpose do not fit"))?))
     }
@@ -363,16 +381,17 @@ impl<T: Real> Objective<T> {
     fn march(
         &self,
         pass: &Pass<'_, T>,
+        packed: &[&[T]],
         i: usize,
         solve: usize,
         samples: &Range<usize>,
         bench: &mut Bench<T>,
     ) -> Result<Result<(), SolveError>, Stop> {
         let step = &self.forward.steps[i];
-        let Some(rhs) = self.transposed(pass, i)? else {
+        let Some(rhs) = self.transposed(packed, i)? else {
             let counts = &mut bench.counts[..samples.len()];
             let solved =
-                pass.solve(step, pass.packed[i], &self.solvers[solve], samples, &mut bench.desk, counts)?.map(|_| ());
+                pass.solve(step, &pass.packed[i], &self.solvers[solve], samples, &mut bench.desk, counts)?.map(|_| ());
             bench.count(solve, 0, (0, 0), samples.len());
             return Ok(solved);
         };
@@ -433,9 +452,11 @@ impl<T: Real> Objective<T> {
         Ok(())
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn solve_back(
         &self,
         pass: &Pass<'_, T>,
+        packed: &[&[T]],
         i: usize,
         solve: usize,
         samples: &Range<usize>,
@@ -443,7 +464,7 @@ impl<T: Real> Objective<T> {
         slot: &mut [T],
     ) -> Result<(), Stop> {
         let step = &self.forward.steps[i];
-        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(pass, i)?, &self.backs[i]) else {
+        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(packed, i)?, &self.backs[i]) else {
             return Err(internal("a solve without a transpose").into());
         };
         let Role::Solve { rows, dim, span, inits, results, at, count, .. } = &step.role else {
@@ -559,7 +580,7 @@ fn pad<T: Copy>(column: &mut [T], width: usize, samples: usize) {
 fn solve_rows<T: Real>(
     stage: &StageTranspose,
     back: &Part<T>,
-    step: &super::forward::Step<T>,
+    step: &Step<T>,
 ) -> Option<(Vec<(usize, usize)>, BarMap)> {
     let Role::Solve { rows, firsts, .. } = &step.role else { return None };
     let layout = back.kernel.layout();

@@ -7,13 +7,15 @@
 use super::Real;
 use super::buffer::Aligned;
 use super::feed::{panels, transpose};
-use super::forward::{Feed, Forward, From, Request, Role, Step};
+use super::forward::{Feed, Forward, From, Packed, Request, Role, Step};
+use super::noise::Normals;
 use super::pool::Stop;
 use super::step::internal;
 use crate::backend::LANES;
 use crate::rng::Key;
 use crate::solve::{
-    ChunkOut, KernelRhs, Observe, Plan, Problem, Rhs, SampleCount, SolveError, SolverConfig, Workspace,
+    ChunkOut, KernelRhs, Observe, Plan, Problem, Rhs, SampleCount, SolveError, SolverConfig, Stochastic, StochasticOut,
+    Workspace,
 };
 use crate::stage::Times;
 use std::ops::Range;
@@ -87,7 +89,7 @@ impl<T: Real> Desk<T> {
 pub(super) struct Pass<'a, T: Real> {
     pub forward: &'a Forward<T>,
     pub request: &'a Request<'a, T>,
-    pub packed: &'a [&'a [T]],
+    pub packed: &'a [Packed<'a, T>],
     pub solvers: &'a [&'a SolverConfig],
 }
 
@@ -97,7 +99,7 @@ impl<T: Real> Pass<'_, T> {
         let mut solve = 0;
         for (step, packed) in self.forward.steps.iter().zip(self.packed) {
             match &step.role {
-                Role::Map(results) => self.map(step, packed, results, &job.samples, desk)?,
+                Role::Map(results) => self.map(step, packed.unit, results, &job.samples, desk)?,
                 Role::Solve { .. } => {
                     match self.solve(step, packed, self.solvers[solve], &job.samples, desk, job.counts[solve])? {
                         Ok(paid) => job.paid[solve] = paid,
@@ -167,23 +169,49 @@ impl<T: Real> Pass<'_, T> {
         }
     }
 
+    /// Brings what a right-hand side reads of each sample into `out`, `[tile][caps][LANES]`.
+    fn capture(&self, step: &Step<T>, caps: usize, samples: &Range<usize>, columns: &[Aligned<T>], out: &mut [T]) {
+        let mut capture = 0;
+        for feed in &step.feeds {
+            for (tile, first) in samples.clone().step_by(LANES).enumerate() {
+                let lanes = (samples.end - first).min(LANES);
+                self.fill(feed, columns, tile, first, lanes, &mut out[(tile * caps + capture) * LANES..]);
+            }
+            capture += feed.rows;
+        }
+    }
+
     /// Evaluations paid for, or why the solve failed, with samples counted in the work unit.
     pub fn solve(
         &self,
         step: &Step<T>,
-        packed: &[T],
+        packed: &Packed<'_, T>,
         config: &SolverConfig,
         samples: &Range<usize>,
         desk: &mut Desk<T>,
         counts: &mut [SampleCount],
     ) -> Result<Result<u64, SolveError>, Stop> {
         self.prepare(step, samples, desk)?;
-        let rhs = right_hand_side(step, packed)?;
+        let rhs = right_hand_side(step, packed.unit)?;
         let given = std::mem::take(&mut desk.given);
         let problem = problem(step, &rhs, samples.len(), &given);
-        let solved = match Plan::new(&rhs, config, &problem) {
-            Ok(plan) => run(&plan, desk, counts),
-            Err(error) => Err(error.into()),
+        let solved = if let (Role::Solve { noise: Some(n), .. }, Some(packed)) = (&step.role, packed.diffusion) {
+            let caps = n.rows.captures.len();
+            let mut captures = Aligned::zeros(caps * samples.len().next_multiple_of(LANES));
+            self.capture(&n.step, caps, samples, &desk.columns, &mut captures);
+            let diffusion = KernelRhs::new(&*n.step.kernel, packed, n.rows.clone())
+                .ok_or_else(|| internal("a diffusion does not have the rows of its solve"))?;
+            let normals = Normals::new(self.request, n.site, samples.start);
+            let (drift, noise, problem) = (&rhs, &normals, &problem);
+            let solve = Stochastic { drift, diffusion: &diffusion, captures: &captures, noise, config, problem };
+            let (ends, observed) = (&mut desk.ends[..], &mut desk.observed[..]);
+            let solved = solve.run(&mut StochasticOut { ends, observed, counts: &mut *counts });
+            solved.map(|_| counts.iter().map(|c| u64::from(c.evaluations)).sum())
+        } else {
+            match Plan::new(&rhs, config, &problem) {
+                Ok(plan) => run(&plan, desk, counts),
+                Err(error) => Err(error.into()),
+            }
         };
         desk.given = given;
         if solved.is_ok() {
@@ -200,16 +228,7 @@ impl<T: Real> Pass<'_, T> {
         let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
         let widths = &self.forward.widths;
         let caps = rows.captures.len();
-        let mut capture = 0;
-        for feed in &step.feeds {
-            for tile in 0..tiles {
-                let first = samples.start + tile * LANES;
-                let lanes = (samples.end - first).min(LANES);
-                let Desk { columns, given: Given { captures, .. }, .. } = &mut *desk;
-                self.fill(feed, columns, tile, first, lanes, &mut captures[(tile * caps + capture) * LANES..]);
-            }
-            capture += feed.rows;
-        }
+        self.capture(step, caps, samples, &desk.columns, &mut desk.given.captures);
         for &(component, from) in inits {
             let width = widths[from];
             for tile in 0..tiles {

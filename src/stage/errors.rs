@@ -10,19 +10,6 @@ fn at(dag: &Dag, id: NodeId, code: Code, message: &str, label: &str) -> Diagnost
     }
 }
 
-/// A loss that reads the result of a stochastic equation.
-pub fn noisy(dag: &Dag, solve: NodeId) -> Diagnostic {
-    at(
-        dag,
-        solve,
-        Code::NotAvailable,
-        "the objective depends on the result of a stochastic equation, through which no gradient is taken",
-        "this equation has a `dW` term",
-    )
-    .help("train its drift with an objective that needs no solve, and keep the equation for `generate`")
-    .help("or leave out the `dW` term")
-}
-
 /// A right-hand side that solves.
 pub fn nested(dag: &Dag, solve: NodeId) -> Diagnostic {
     at(

@@ -26,32 +26,20 @@ pub fn trainable(program: &Program, loss: NodeId) -> Result<(), Diagnostic> {
         return Ok(());
     }
     let program = Program { outputs: vec![("loss".to_owned(), loss)], ..program.clone() };
-    let cut = forward::cut(&program)?;
-    refuse_noise(&program, &cut.segments)
-}
-
-/// Refuses a solve with noise: the pass back needs the path that the noise took, and no mode keeps it.
-fn refuse_noise(program: &Program, segments: &[Segment]) -> Result<(), Diagnostic> {
-    let noisy = segments.iter().any(|s| matches!(s, Segment::Solve { noise: Some(_), .. }));
-    let solve = program.dag.ids().find(|&id| matches!(program.dag.op(id), Op::Solve(s) if s.noise.is_some()));
-    match solve {
-        Some(id) if noisy => Err(errors::noisy(&program.dag, id)),
-        _ => Ok(()),
-    }
+    forward::cut(&program).map(|_| ())
 }
 
 /// Cuts and transposes a scalar loss of a program (derivatives expanded). The loss is per sample: the cotangent of its
 /// column is the weight of the sample.
 ///
 /// # Errors
-/// As [`super::forward`]; `E0613` for a solve with noise; `E9999` if the loss is not a scalar.
+/// As [`super::forward`]; `E9999` if the loss is not a scalar, or is differentiated through an equation with noise.
 pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagnostic> {
     if !program.dag.shape(loss).is_empty() {
         return Err(errors::loss_shape(&program.dag, loss));
     }
     let program = Program { outputs: vec![("loss".to_owned(), loss)], ..program.clone() };
     let cut = forward::cut(&program)?;
-    refuse_noise(&program, &cut.segments)?;
     let mut plan = ObjectivePlan {
         prologue: cut.prologue,
         segments: cut.segments,
@@ -73,8 +61,11 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
                 }
                 made
             }
-            Segment::Solve { rhs, span, inits, results, .. } => {
+            Segment::Solve { rhs, span, inits, results, noise, .. } => {
                 if results.iter().any(|&c| active[c] && reached[c]) {
+                    if noise.is_some() {
+                        return Err(errors::misplaced(&program.dag, loss, "a gradient through noise"));
+                    }
                     let moving = (active[span.0], active[span.1]);
                     let (value, made) = transpose::stage(&mut plan.prologue, rhs, moving, &|c| active[c])?;
                     *rhs = value;
@@ -88,6 +79,9 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
                     Transpose::Solve(Box::new(made))
                 } else {
                     *rhs = stripped(rhs, counts.0);
+                    if let Some(noise) = noise {
+                        noise.unit = stripped(&noise.unit, counts.0);
+                    }
                     Transpose::Nothing
                 }
             }

@@ -135,7 +135,7 @@ fn a_trained_end_time_has_its_gradient() {
 fn gradients_of_ot_flow_are_central_differences() {
     let text = format!(
         "{HEAD}
-fn log_cosh(a: real) -> real = abs(a) + log(1 + exp(-2 * abs(a)))
+fn log_cosh(a: vec[n]) -> vec[n] = abs(a) + log(1 + exp(-2 * abs(a)))
 net phi(x: vec[2], t: real) -> real {{
   param A: mat[3, 3] ~ normal(0, 0.1); param w: vec[6] = 1
   let s = concat(x, t)
