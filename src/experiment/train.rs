@@ -18,7 +18,7 @@ use crate::report::record;
 use crate::run::Real;
 use crate::run::checkpoint;
 use crate::run::data_cols::{ColumnSource, Columns};
-use crate::run::objective::Solving;
+use crate::run::objective::{Mode, Solving};
 use crate::run::optim;
 use crate::run::pool::Pool;
 use crate::run::train::{StepReport, TrainConfig, Trainer};
@@ -125,9 +125,11 @@ fn solving(plan: &TrainPlan) -> Solving {
     Solving {
         solvers: plan.solvers.clone(),
         default_solver: plan.default_solver.clone(),
-        budget: match plan.gradient {
-            Gradient::Auto => BUDGET,
-            Gradient::Backprop => usize::MAX / 2,
+        mode: match plan.gradient {
+            Gradient::Auto => Mode::Exact { budget: BUDGET },
+            Gradient::Backprop => Mode::Exact { budget: usize::MAX / 2 },
+            Gradient::Checkpoint(n) => Mode::Snapshots(n),
+            Gradient::Adjoint { rtol, atol } => Mode::Adjoint { rtol, atol },
         },
     }
 }

@@ -15,7 +15,7 @@ use crate::backend::{Backend, Kernel, LANES, Unit};
 use crate::diag::Diagnostic;
 use crate::ir::Program;
 use crate::solve::{
-    BarMap, ChunkOut, Cotangents, KernelTransposed, Plan, Room, SampleCount, SolveError, SolverConfig, Tape,
+    BarMap, ChunkOut, Cotangents, KernelTransposed, Plan, Room, SampleCount, SolveError, SolverConfig, Steps, Tape,
 };
 use crate::stage::{ForwardPlan, ObjectivePlan, Source, StageTranspose, Transpose, UnitSpec};
 use std::ops::Range;
@@ -52,8 +52,40 @@ pub struct Solving {
     pub solvers: Vec<SolverConfig>,
     /// For solves without a solver of their own.
     pub default_solver: SolverConfig,
-    /// Bytes that records of stages may take, over all threads.
-    pub budget: usize,
+    /// How gradients pass through them.
+    pub mode: Mode,
+}
+
+/// How gradients pass through solves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// The transpose of the steps that were taken; states are kept, and what stages left behind while it fits into this many
+    /// bytes, over all threads. The rest is computed again.
+    Exact {
+        /// Bytes.
+        budget: usize,
+    },
+    /// The same bits; of the march, this many states are kept for each chunk, and the steps between them are made again.
+    Snapshots(usize),
+    /// The continuous adjoint, with tolerances of its own where they are given.
+    Adjoint {
+        /// Relative.
+        rtol: Option<f64>,
+        /// Absolute.
+        atol: Option<f64>,
+    },
+}
+
+impl Mode {
+    /// How the adjoint of a solve is solved.
+    fn backward(self, solver: &SolverConfig) -> SolverConfig {
+        let mut solver = solver.clone();
+        if let (Mode::Adjoint { rtol, atol }, Steps::Adaptive(a)) = (self, &mut solver.steps) {
+            a.rtol = rtol.unwrap_or(a.rtol);
+            a.atol = atol.unwrap_or(a.atol);
+        }
+        solver
+    }
 }
 
 /// A compiled objective.
@@ -65,7 +97,7 @@ pub(super) struct Objective<T: Real> {
     parts: Vec<Part<T>>,
     /// One for each solve.
     solvers: Vec<SolverConfig>,
-    budget: usize,
+    mode: Mode,
 }
 
 enum Back {
@@ -106,6 +138,8 @@ pub(super) struct Bench<T> {
     captures: Vec<T>,
     times: (Vec<f64>, Vec<f64>),
     tapes: Vec<Tape<T>>,
+    /// End states and observed states of each solve, for the adjoint.
+    results: Vec<(Vec<T>, Vec<T>)>,
     room: Room<T>,
     counts: Vec<SampleCount>,
     /// What each solve cost.
@@ -228,7 +262,7 @@ impl<T: Real> Objective<T> {
         let solvers = forward.steps.iter().filter_map(solver).collect::<Option<Vec<_>>>();
         let solvers = solvers.ok_or_else(|| internal("a solve names a solver out of range"))?;
         let solvers = solvers.into_iter().map(|s| SolverConfig { chunk: Some(chunk), ..s.clone() }).collect();
-        Ok(Objective { loss: plan.loss, backs, parts, solvers, budget: solving.budget, forward })
+        Ok(Objective { loss: plan.loss, backs, parts, solvers, mode: solving.mode, forward })
     }
 
     /// Kernels and their maps: those of the segments, of their diffusions, then those of the pass back.
@@ -267,7 +301,11 @@ impl<T: Real> Objective<T> {
     pub fn bench(&self, chunk: usize, workers: usize) -> Bench<T> {
         let most = |f: &dyn Fn(&Part<T>) -> usize| self.parts.iter().map(f).max().unwrap_or(0);
         let solves = self.solvers.len();
-        let budget = self.budget / workers.max(1) / solves.max(1);
+        let tape = || match self.mode {
+            Mode::Exact { budget } => Tape::new(budget / workers.max(1) / solves.max(1)),
+            Mode::Snapshots(n) => Tape::of_snapshots(n),
+            Mode::Adjoint { .. } => Tape::default(),
+        };
         let mut desk = Desk::new(&self.forward, chunk);
         let scratch = most(&|p| p.kernel.layout().scratch_len).max(desk.scratch.len());
         desk.scratch = Aligned::zeros(scratch);
@@ -279,7 +317,8 @@ impl<T: Real> Objective<T> {
             observed: vec![T::default(); desk.observed.len()],
             captures: vec![T::default(); desk.given.captures.len()],
             times: (vec![0.0; chunk], vec![0.0; chunk]),
-            tapes: (0..solves).map(|_| Tape::new(budget)).collect(),
+            tapes: (0..solves).map(|_| tape()).collect(),
+            results: (0..solves).map(|_| (Vec::new(), Vec::new())).collect(),
             room: Room::default(),
             counts: vec![SampleCount::default(); chunk],
             costs: vec![Cost::default(); solves],
@@ -350,7 +389,10 @@ impl<T: Real> Objective<T> {
                 }
                 Back::Solve { .. } => {
                     let slot = &mut *slots[self.back_part(i)];
-                    self.solve_back(&pass, of.packed, i, self.solve_number(i), samples, bench, slot)?;
+                    let solve = self.solve_number(i);
+                    if let Err(failure) = self.solve_back(&pass, of.packed, i, solve, samples, bench, slot)? {
+                        return Ok(Err(failure));
+                    }
                 }
             }
         }
@@ -396,7 +438,7 @@ impl<T: Real> Objective<T> {
             return Ok(solved);
         };
         pass.prepare(step, samples, &mut bench.desk)?;
-        let Bench { desk, tapes, counts, .. } = bench;
+        let Bench { desk, tapes, results, counts, .. } = bench;
         let tape = &mut tapes[solve];
         let Desk { given, ends, observed, workspace, .. } = &mut *desk;
         let problem = problem(step, &rhs, samples.len(), given);
@@ -407,8 +449,15 @@ impl<T: Real> Objective<T> {
         let lanes = samples.len().next_multiple_of(LANES);
         let (ends, observed) = (&mut ends[..lanes * plan.dim()], &mut observed[..lanes * plan.observed_rows()]);
         let out = ChunkOut { ends, observed, counts: &mut counts[..samples.len()] };
-        if let Err(error) = plan.record(0, workspace, out, &rhs, tape) {
+        let marched = match self.mode {
+            Mode::Exact { .. } | Mode::Snapshots(_) => plan.record(0, workspace, out, &rhs, tape),
+            Mode::Adjoint { .. } => plan.run(0, workspace, out, None),
+        };
+        if let Err(error) = marched {
             return Ok(Err(error));
+        }
+        if let Mode::Adjoint { .. } = self.mode {
+            results[solve] = (ends.to_vec(), observed.to_vec());
         }
         pass.finish(step, samples, desk)?;
         Ok(Ok(()))
@@ -462,7 +511,7 @@ impl<T: Real> Objective<T> {
         samples: &Range<usize>,
         bench: &mut Bench<T>,
         slot: &mut [T],
-    ) -> Result<(), Stop> {
+    ) -> Result<Result<(), SolveError>, Stop> {
         let step = &self.forward.steps[i];
         let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(packed, i)?, &self.backs[i]) else {
             return Err(internal("a solve without a transpose").into());
@@ -473,7 +522,7 @@ impl<T: Real> Objective<T> {
         let (n, tiles, widths) = (samples.len(), samples.len().div_ceil(LANES), &self.forward.widths);
         let caps = rows.captures.len();
         pass.prepare(step, samples, &mut bench.desk)?;
-        let Bench { desk, bars, states, observed, captures, times, tapes, room, .. } = bench;
+        let Bench { desk, bars, states, observed, captures, times, tapes, results: kept, room, .. } = bench;
         let states = &mut states[..tiles * dim * LANES];
         let observed = &mut observed[..tiles * dim * count * LANES];
         states.fill(T::default());
@@ -497,14 +546,29 @@ impl<T: Real> Objective<T> {
         let (t0, t1) = (&mut times.0[..timed], &mut times.1[..timed]);
         t0.fill(0.0);
         t1.fill(0.0);
-        let problem = problem(step, &rhs, n, &desk.given);
+        let Desk { given, workspace, .. } = desk;
+        let problem = problem(step, &rhs, n, given);
         let plan = Plan::new(&rhs, &self.solvers[solve], &problem).map_err(|e| internal(&e.to_string()))?;
         let cotangents = Cotangents { states, observed, captures, t0, t1, slot };
         let tape = &mut tapes[solve];
-        let run = plan
-            .backward(0, &rhs, tape, cotangents, room)
-            .map_err(|e| internal(&format!("the transpose of a solve fails: {e:?}")))?;
-        let bytes = (tape.bytes() as u64, tape.all_bytes(&rhs) as u64);
+        let (run, bytes) = match self.mode {
+            Mode::Exact { .. } | Mode::Snapshots(_) => {
+                let run = plan.backward(0, &rhs, tape, cotangents, room);
+                let all = tape.all_bytes(&rhs, self.solvers[solve].method.stages);
+                (run, Some((tape.bytes() as u64, all as u64)))
+            }
+            Mode::Adjoint { .. } => {
+                let solver = self.mode.backward(&self.solvers[solve]);
+                let results = (&kept[solve].0[..], &kept[solve].1[..]);
+                (plan.adjoint(0, &rhs, &solver, results, cotangents, workspace), None)
+            }
+        };
+        let run = match run {
+            Ok(run) => run,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let stored = (kept[solve].0.len() + kept[solve].1.len()) * size_of::<T>();
+        let bytes = bytes.unwrap_or((stored as u64, 0));
         for &(component, c) in inits {
             for tile in 0..tiles {
                 let from = &states[state(*dim, component, tile, widths[c])];
@@ -529,7 +593,7 @@ impl<T: Real> Objective<T> {
             }
         }
         bench.count(solve, run.evaluations + run.again, bytes, n);
-        Ok(())
+        Ok(Ok(()))
     }
 }
 

@@ -16,6 +16,7 @@ mod dense;
 mod failure;
 mod forward;
 mod real;
+mod replay;
 mod rhs;
 mod sde;
 mod start;
