@@ -28,6 +28,8 @@ pages! {
     TooDeep "E0109";
     UnknownName "E0201";
     DuplicateName "E0202";
+    ImportNotFound "E0203";
+    ImportConflict "E0204";
     UnknownMember "E0205";
     ShapeMismatch "E0301";
     TypeMismatch "E0302";
@@ -72,6 +74,10 @@ pages! {
     UnusedAxis "E0611";
     NotYetTrainable "E0612";
     NotAvailable "E0613";
+    MisplacedInStage "E0614";
+    StageNotEnded "E0615";
+    BatchExceedsData "E0616";
+    BudgetWithoutMeaning "E0617";
     NoLabels "E0630";
     JudgedByTraining "E0631";
     NonFiniteLoss "E0701";
@@ -83,6 +89,8 @@ pages! {
     CannotWrite "E0802";
     ExpectFailed "E0803";
     BadCheckpoint "E0804";
+    OtherVersion "E0805";
+    FolderInUse "E0806";
     NoColumn "E0811";
     NotANumber "E0812";
     MissingValue "E0813";
