@@ -138,6 +138,8 @@ pub struct Programs<T: Real> {
     pub velocity: Option<Compiled<T>>,
     /// A step along the flow.
     pub advance: Option<Compiled<T>>,
+    /// When the flow ends.
+    pub horizon: f64,
 }
 
 impl<T: Real> Programs<T> {
@@ -169,6 +171,7 @@ impl<T: Real> Programs<T> {
             source: plain(&arm.source)?,
             velocity: plain(&arm.velocity)?,
             advance: arm.advance.as_ref().map(solving).transpose()?,
+            horizon: arm.horizon,
         })
     }
 }

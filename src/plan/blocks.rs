@@ -134,6 +134,7 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             if super::feasible::keeps_volume(&elab.program, loss) {
                 return Err(elab.report(errors::volume_kept(e.value.span, None)));
             }
+            super::noise::refuse_in_loss(&mut elab, loss, e.value.span)?;
             if let Some(solve) = first_solve(&elab.program.dag, loss) {
                 // A place within the library says nothing more.
                 let solve = solve.filter(|s| !elab.sources.file(s.file).is_std);
@@ -294,9 +295,11 @@ pub fn generate(mut elab: Elaborator<'_>, block: Block<'_>, over: &[Entry], defa
     if !elab.hosts.is_empty() {
         return Err(elab.report(errors::host_in_sampler(e.value.span)));
     }
+    let inherited = !over.is_empty() && over.iter().all(|e| e.key.name != "solver");
+    let default_solver = super::noise::fit_solver(&mut elab, default_solver?, get("solver"), inherited, e.value.span)?;
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     Ok(GeneratePlan {
-        sampler: Forward { program: elab.program, solvers, default_solver: default_solver? },
+        sampler: Forward { program: elab.program, solvers, default_solver },
         count: count? as usize,
         labels: labelled.map(|l| l.classes),
         span: e.value.span,

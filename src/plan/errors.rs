@@ -347,6 +347,21 @@ pub fn time_ignored(field: &str, defined: Span, objective: Span) -> Diagnostic {
     .help("join the time to the state, e.g. `mlp(concat(x, t), out: dim(x))`")
 }
 
+/// `E0555`
+pub fn noise_in_training(span: Span, solve: Option<Span>) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::NoGradientThroughNoise,
+        "this objective needs gradients through an equation with noise",
+        span,
+        "its loss contains such a solve",
+    );
+    let d = match solve {
+        Some(s) if s != span => d.label(s, "this equation has `dW`"),
+        _ => d,
+    };
+    d.help("train the fields of the equation without solving it (flow, score or bridge matching), or take the noise out; `stop(...)` makes the solve a constant")
+}
+
 /// `E0612`
 pub fn solve_in_training(span: Span, solve: Option<Span>) -> Diagnostic {
     let d = Diagnostic::new(

@@ -195,6 +195,7 @@ pub fn metric_plan<'e>(
     let Some(block) = generate else { return Ok(plan) };
     let given = |key: &str| over.iter().find(|o| o.key.name == key).or_else(|| block.get(key));
     let (sampler, solver) = (given("sampler"), given("solver"));
+    let inherited = over.iter().all(|o| o.key.name != "solver");
     let span = e.span;
     let law = |elab: &mut Elaborator<'_>| -> Res<(Value, &Expr)> {
         let s = sampler.ok_or(Reported)?;
@@ -221,6 +222,7 @@ pub fn metric_plan<'e>(
                 }
                 elab.program.outputs.push(("log_density".into(), n));
                 let default_solver = blocks::solver(&mut elab, solver, span)?;
+                let default_solver = super::noise::fit_solver(&mut elab, default_solver, solver, inherited, span)?;
                 let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
                 density = Some(Forward { program: elab.program, solvers, default_solver });
                 Ok(())
@@ -261,6 +263,7 @@ pub fn metric_plan<'e>(
                 elab.program.outputs.push(("x".into(), x));
                 elab.program.outputs.push(("energy".into(), e));
                 let default_solver = blocks::solver(&mut elab, solver, span)?;
+                let default_solver = super::noise::fit_solver(&mut elab, default_solver, solver, inherited, span)?;
                 let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
                 energy = Some(Forward { program: elab.program, solvers, default_solver });
                 Ok(())

@@ -15,6 +15,7 @@ mod label_errors;
 mod labels;
 mod means;
 mod metrics;
+mod noise;
 mod paths;
 mod show;
 pub(crate) mod solver;
@@ -82,6 +83,8 @@ pub struct Arm {
     pub velocity: Option<Program>,
     /// A step along the flow: inputs `x`, `ta`, `tb`, output `x`.
     pub advance: Option<Forward>,
+    /// The time at which the flow ends, for pictures of it.
+    pub horizon: f64,
 }
 
 /// A program that is evaluated with solves.
