@@ -44,7 +44,7 @@ impl Objective {
         let solving = Solving {
             solvers: self.plan.solvers.clone(),
             default_solver: self.plan.default_solver.clone(),
-            budget,
+            mode: Mode::Exact { budget },
         };
         let config = TrainConfig { seed: 3, batch: self.plan.batch, optimizer, ema: None, clip: None };
         let pool = Pool::new(Some(threads));
