@@ -29,6 +29,7 @@ pub mod sets;
 mod shape;
 mod solve;
 mod stages;
+mod trajectories;
 pub mod value;
 
 pub use call::{Args, Named};

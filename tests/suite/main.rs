@@ -5,6 +5,7 @@ mod backend;
 mod backward;
 mod check;
 mod cli;
+mod curves;
 mod data;
 mod detest;
 mod docs;
