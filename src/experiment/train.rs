@@ -20,7 +20,6 @@ use crate::run::data_cols::{ColumnSource, Columns};
 use crate::run::optim;
 use crate::run::pool::Pool;
 use crate::run::train::{StepReport, TrainConfig, Trainer};
-use crate::stage;
 use crate::term::interrupt::stop_requested;
 use serde_json::json;
 use std::sync::Arc;
@@ -115,21 +114,23 @@ impl<T: Real> Look<T> {
 }
 
 /// The trainer of a plan, with its parameters as the stage begins.
-fn trainer<T: Real>(
+#[allow(clippy::too_many_arguments)]
+pub fn trainer<T: Real>(
     plan: &TrainPlan,
     seed: u64,
     start: &Named<T>,
     store: &Arc<Store<T>>,
-    place: &Place<'_>,
+    stages: &[String],
+    stage: usize,
     backend: &dyn Backend<T>,
     pool: Pool,
 ) -> Result<Trainer<T>, Diagnostic> {
     let program = optimized(&plan.objective)?;
     let loss = program.output("loss").expect("an objective's program has a loss");
-    let gradient = stage::gradient(&program, loss)?;
+    let gradient = crate::stage::gradient(&program, loss)?;
     // Every stage has random numbers of its own.
-    let own = if place.stage == 0 { seed } else { mixed(seed, &place.stages[place.stage]) };
-    let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, place.stages);
+    let own = if stage == 0 { seed } else { mixed(seed, &stages[stage]) };
+    let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, stages);
     let theta_of = |c: &Compiled<T>| begin(&c.program().params);
     let mut sources = store.sources(&program, own)?;
     sources.extend(coupling::source(&plan.hosts, own, store, backend)?);
@@ -144,7 +145,7 @@ fn trainer<T: Real>(
     };
     let mut trainer = Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?;
     let theta = begin(&program.params);
-    trainer.begin(&theta, |name| super::cell::stage_of(name, place.stages).is_some());
+    trainer.begin(&theta, |name| super::cell::stage_of(name, stages).is_some());
     Ok(trainer)
 }
 
@@ -165,7 +166,7 @@ pub fn train<T: Real>(
     if plan.fresh {
         start.retain(|name, _| super::cell::stage_of(name, place.stages).is_some());
     }
-    let mut trainer = trainer(plan, seed, &start, store, place, backend, pool)?;
+    let mut trainer = trainer(plan, seed, &start, store, place.stages, place.stage, backend, pool)?;
     let look = plan.validation.as_ref().map(|v| Look::new(v, seed, store, backend, pool)).transpose()?;
     let compile = compile.elapsed().as_secs_f64();
     let path = place.folder.checkpoint(place.name);

@@ -12,6 +12,7 @@ pub mod expect;
 mod feasible;
 mod habits;
 mod metrics;
+mod only;
 mod paths;
 mod show;
 pub(crate) mod solver;

@@ -350,6 +350,21 @@ impl<T: Real> Trainer<T> {
         self.kernel.layout().flops * self.config.batch as u64
     }
 
+    /// Bytes of parameters, their companions and buffers.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let b = &self.buffers;
+        let kept = self.memory.iter().chain(&self.ema).map(|v| v.len()).sum::<usize>() + self.theta.len();
+        let step = b.packed.len() + b.gathered.len() + b.slots.len() + b.sums.len() + b.gradient.len();
+        let bench = |m: &Mutex<Bench<T>>| {
+            let bench = m.lock().unwrap_or_else(PoisonError::into_inner);
+            bench.inputs.len() + bench.outputs.len() + bench.scratch.len()
+        };
+        let width = |d: &InputDecl| d.shape.iter().product::<usize>();
+        let columns = b.columns.len() * self.config.batch * self.inputs.iter().map(width).sum::<usize>();
+        (kept + step + columns + self.benches.iter().map(bench).sum::<usize>()) * size_of::<T>()
+    }
+
     /// Inputs of the program, for sources of columns.
     #[must_use]
     pub fn inputs(&self) -> &[InputDecl] {
