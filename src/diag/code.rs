@@ -77,6 +77,11 @@ codes! {
     NoSampler "E0511" "no-sampler" Error;
     ZeroDivergence "E0512" "zero-divergence" Error;
     TimesOutOfOrder "E0550" "times-out-of-order" Error;
+    NoiseNeedsSolver "E0551" "noise-needs-stochastic-solver" Error;
+    SolverNeedsNoise "E0552" "stochastic-solver-without-noise" Error;
+    NoiseNotLinear "E0553" "noise-not-linear" Error;
+    TableauNoise "E0554" "tableau-noise" Error;
+    NoGradientThroughNoise "E0555" "no-gradient-through-noise" Error;
     MissingBlock "E0601" "missing-block" Error;
     UnknownKey "E0602" "unknown-key" Error;
     UnknownMetric "E0603" "unknown-metric" Error;
@@ -121,5 +126,6 @@ codes! {
     WeaklyUnboundedVelocity "W0503" "weakly-unbounded-velocity" Note;
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;
     Untrained "W0602" "untrained-parameters" Warning;
+    DeterministicMetric "W0650" "metric-without-noise" Note;
     NoTestRows "W0810" "no-test-rows" Warning;
 }

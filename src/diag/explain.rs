@@ -56,6 +56,11 @@ pages! {
     NoSampler "E0511";
     ZeroDivergence "E0512";
     TimesOutOfOrder "E0550";
+    NoiseNeedsSolver "E0551";
+    SolverNeedsNoise "E0552";
+    NoiseNotLinear "E0553";
+    TableauNoise "E0554";
+    NoGradientThroughNoise "E0555";
     MissingBlock "E0601";
     UnknownKey "E0602";
     UnknownMetric "E0603";
@@ -100,6 +105,7 @@ pages! {
     WeaklyUnboundedVelocity "W0503";
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
+    DeterministicMetric "W0650";
     NoTestRows "W0810";
 }
 

@@ -107,9 +107,6 @@ impl Elaborator<'_> {
         if crate::resolve::ROLES.contains(&name) {
             return Err(self.missing_role(name, span));
         }
-        if name == "dW" {
-            return Err(self.report(errors::stochastic(span)));
-        }
         Err(self.report(errors::missing_name(name, span)))
     }
 

@@ -22,6 +22,7 @@ mod hints;
 mod invoke;
 mod law;
 mod linalg;
+mod noise;
 mod rows;
 mod set_errors;
 pub mod sets;
@@ -33,6 +34,7 @@ pub mod value;
 pub use call::{Args, Named};
 pub use dataset::DatasetUse;
 pub use errors::shape_name;
+pub(crate) use errors::{deterministic_metric, noise_needs_solver, solver_needs_noise};
 pub use sets::{Set, SetTable};
 pub use value::{Class, Env, Fun, HostKind, HostLaw, Law, Seq, Value};
 

@@ -160,7 +160,9 @@ fn evaluate<T: Real>(
     let mut x = None;
     if let (Some(plan), Some(sampler)) = (&arm.generate, &programs.sampler) {
         let progress = shared.phase("generate", place, 0, 1, None);
-        let outcome = sampler.run(&theta_of(sampler), Draw { seed, purpose: "sample", step: 0 }, plan.count, &[]);
+        let draw = Draw { seed, purpose: "sample", step: 0 };
+        let labels = measure::labels_of(plan, plan.count);
+        let outcome = measure::labelled(sampler, &theta_of(sampler), draw, plan.count, &[], &labels);
         drop(progress);
         // After a failed training the samples may fail too: the first fault is the one to tell.
         let outcome = match (outcome, stopped.take()) {
@@ -188,26 +190,26 @@ fn evaluate<T: Real>(
     }
     cell.timings.generate = began.elapsed().as_secs_f64();
     let began = Instant::now();
-    if let Some(x) = &x {
-        let sets = Sets::new(x, seed, programs)?;
-        let progress = shared.phase("evaluate", place, 0, arm.metrics.len() as u64, None);
-        for (i, m) in arm.metrics.iter().enumerate() {
-            let metric = measure::metric(arm, i, m, programs, &sets, seed, theta_of, cell)
-                .map_err(|d| at(d, m.span, "in this metric"))?;
+    let labels = arm.generate.as_ref().map(|g| measure::labels_of(g, g.count)).unwrap_or_default();
+    let sets = x.as_ref().map(|x| Sets::new(x, labels, seed, programs)).transpose()?;
+    let progress = shared.phase("evaluate", place, 0, arm.metrics.len() as u64, None);
+    for (i, m) in arm.metrics.iter().enumerate() {
+        let metric = match &sets {
+            Some(sets) => measure::metric(arm, i, m, programs, sets, seed, theta_of, cell).map(Some),
+            None => measure::without_samples(m, &programs.metrics[i], seed, theta_of, cell),
+        };
+        if let Some(metric) = metric.map_err(|d| at(d, m.span, "in this metric"))? {
             shared.line(&json!({
                 "event": "metric", "cell": place.name, "seed": seed, "name": metric.name, "value": metric.value,
                 "standard_error": metric.standard_error, "floor": metric.floor,
             }))?;
             cell.metrics.push(metric);
-            progress.done(i as u64 + 1);
         }
-        drop(progress);
-        pictures::draw(programs, &sets, seed, theta_of, cell)?;
-    } else {
-        for m in &arm.metrics {
-            let metric = measure::parameters_only(m, cell);
-            cell.metrics.extend(metric);
-        }
+        progress.done(i as u64 + 1);
+    }
+    drop(progress);
+    if let Some(sets) = &sets {
+        pictures::draw(programs, sets, seed, theta_of, cell)?;
     }
     cell.timings.evaluate = began.elapsed().as_secs_f64();
     Ok(())

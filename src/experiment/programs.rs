@@ -116,6 +116,8 @@ pub enum MetricPrograms<T: Real> {
     Density(Compiled<T>, Option<Compiled<T>>),
     /// Sampler with its energy.
     Energy(Compiled<T>),
+    /// A number of each sample.
+    Mean(Compiled<T>),
 }
 
 /// Everything that an arm evaluates after training.
@@ -136,6 +138,8 @@ pub struct Programs<T: Real> {
     pub velocity: Option<Compiled<T>>,
     /// A step along the flow.
     pub advance: Option<Compiled<T>>,
+    /// When the flow ends.
+    pub horizon: f64,
 }
 
 impl<T: Real> Programs<T> {
@@ -154,6 +158,7 @@ impl<T: Real> Programs<T> {
                     MetricPrograms::Density(solving(density)?, own)
                 }
                 MetricKind::Energy(f) | MetricKind::Npe(f) => MetricPrograms::Energy(solving(f)?),
+                MetricKind::Mean(f) => MetricPrograms::Mean(solving(f)?),
             });
             samplers.push(m.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?);
         }
@@ -166,6 +171,7 @@ impl<T: Real> Programs<T> {
             source: plain(&arm.source)?,
             velocity: plain(&arm.velocity)?,
             advance: arm.advance.as_ref().map(solving).transpose()?,
+            horizon: arm.horizon,
         })
     }
 }

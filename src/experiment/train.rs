@@ -170,10 +170,11 @@ pub fn train<T: Real>(
     let look = plan.validation.as_ref().map(|v| Look::new(v, seed, store, backend, pool)).transpose()?;
     let compile = compile.elapsed().as_secs_f64();
     let path = place.folder.checkpoint(place.name);
-    let mut history = History::default();
+    let mut history = History { timed: plan.seconds.is_some(), ..History::default() };
     if shared.resume && path.exists() {
         history = restore(&mut trainer, &path, shared)?;
-        shared.forget(place, seed, trainer.steps())?;
+        let spent = shared.forget(place, seed, trainer.steps())?;
+        history.seconds = history.seconds.max(spent);
     } else if shared.resume {
         shared.forget(place, seed, 0)?;
     }

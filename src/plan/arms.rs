@@ -315,7 +315,7 @@ fn arm(
         let mut fresh = |f: &mut dyn FnMut(Elaborator<'_>) -> Res<()>| {
             f(Elaborator::new(module, sources, sink, values.clone(), "generate"))
         };
-        match metrics::metric_plan(&mut fresh, arg, &text, sampled, generate.is_err()) {
+        match metrics::metric_plan(&mut fresh, arg, &text, sampled, parts.train, generate.is_err()) {
             Ok(m) => plans.push(m),
             Err(e) => note(Err(e)),
         }
@@ -323,7 +323,10 @@ fn arm(
     let first = plans.iter().find(|m| {
         !matches!(
             m.kind,
-            metrics::MetricKind::Evaluations | metrics::MetricKind::Parameters | metrics::MetricKind::Energy(_)
+            metrics::MetricKind::Evaluations
+                | metrics::MetricKind::Parameters
+                | metrics::MetricKind::Energy(_)
+                | metrics::MetricKind::Mean(_)
         )
     });
     if let (Some(m), false) = (first, module.user.contains_key("target")) {
@@ -332,6 +335,9 @@ fn arm(
     }
     note(target.as_ref().map(|_| ()).map_err(|e| *e));
     note(source.as_ref().map(|_| ()).map_err(|e| *e));
+    if let Ok(Some(t)) = &target {
+        failed |= !super::labels::judged_by_test(module, t, &plans, sink);
+    }
     if let Ok(Some(t)) = &train
         && let Some(e) = parts.train.and_then(|b| b.get("objective"))
         && !feasible::check(&t.objective, e.value.span, sources, sink)
@@ -362,7 +368,8 @@ fn arm(
         Some(b) if generate.is_ok() => pictures(module, sources, b, &values),
         _ => None,
     };
-    let (velocity, advance) = pictures.map_or((None, None), |(v, a)| (Some(v), Some(a)));
+    let horizon = pictures.as_ref().map_or(1.0, |p| p.2);
+    let (velocity, advance) = pictures.map_or((None, None), |(v, a, _)| (Some(v), Some(a)));
     if failed {
         return Err(Reported);
     }
@@ -376,6 +383,7 @@ fn arm(
         source: source?,
         velocity,
         advance,
+        horizon,
     })
 }
 
@@ -394,13 +402,15 @@ fn side(
         if matches!(law, Value::Law(_)) && !elab.can_draw(&law) {
             return Ok(None);
         }
-        let x = elab.draw_from(&law, span)?;
-        elab.as_vector(&x, span).map(Some)
+        let drawn = elab.draw_from(&law, span)?;
+        let x = elab.as_vector(&drawn, span)?;
+        Ok(Some((x, elab.label_of(&drawn))))
     });
     match drawn {
         Ok(None) => Ok(None),
-        Ok(Some(n)) => {
+        Ok(Some((n, label))) => {
             elab.program.outputs.push(("x".into(), n));
+            elab.program.outputs.extend(label.map(|l| ("label".into(), l)));
             Ok(Some(elab.program))
         }
         Err(Reported) => {
@@ -453,21 +463,32 @@ fn pictures(
     sources: &SourceMap,
     block: Block<'_>,
     values: &HashMap<String, Value>,
-) -> Option<(crate::ir::Program, Forward)> {
+) -> Option<(crate::ir::Program, Forward, f64)> {
     let entry = block.get("sampler")?;
     let span = entry.value.span;
     // Failures here are silent: whatever is wrong was reported with the sampler itself.
     let mut quiet = Sink::default();
-    let build = |quiet: &mut Sink, solve: bool| -> Option<(crate::ir::Program, Forward)> {
+    let mut horizon = 1.0;
+    let mut build = |quiet: &mut Sink, solve: bool| -> Option<(crate::ir::Program, Forward)> {
         let mut elab = Elaborator::new(module, sources, quiet, values.clone(), "picture");
         let Value::Law(law) = elab.top_expr(&entry.value).ok()? else { return None };
         let field = law.given.iter().map(|(_, v)| v).find(|v| match v {
             Value::Fun(f) => matches!(&f.callee, Callee::Def(d) if matches!(d.define.kind, DefKind::Field | DefKind::Fn | DefKind::Net)),
             _ => false,
         })?;
+        // A flow that ends before 1 may have no velocity there.
+        let until = law.given.iter().find(|(name, _)| &**name == "until");
+        horizon = match until {
+            Some((_, Value::Real(end))) => *end,
+            _ => 1.0,
+        };
         let shape = elab.shape_of_draws("source", span).ok()?;
         let x = elab.input("x", shape);
-        let default_solver = blocks::solver(&mut elab, block.get("solver"), span).ok()?;
+        // A picture follows the field, without noise.
+        let default_solver = match blocks::solver(&mut elab, block.get("solver"), span).ok()? {
+            s if s.method.noise.is_some() => blocks::solver(&mut elab, None, span).ok()?,
+            s => s,
+        };
         if solve {
             let ta = elab.input("ta", vec![]);
             let tb = elab.input("tb", vec![]);
@@ -485,5 +506,5 @@ fn pictures(
     };
     let (velocity, _) = build(&mut quiet, false)?;
     let (_, advance) = build(&mut quiet, true)?;
-    Some((velocity, advance))
+    Some((velocity, advance, horizon))
 }

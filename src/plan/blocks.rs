@@ -1,6 +1,6 @@
 //! `train`, `generate`: keys to plans.
 
-use super::{Forward, GeneratePlan, Optimizer, Rate, Rule, TrainPlan, budget, errors, habits};
+use super::{Forward, GeneratePlan, Optimizer, Rate, Rule, TrainPlan, budget, errors, habits, labels};
 use crate::diag::suggest;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
 use crate::ir::{NodeId, Op};
@@ -25,7 +25,7 @@ pub const TRAIN: [&str; 12] = [
     "fresh",
 ];
 /// Keys of `generate`.
-pub const GENERATE: [&str; 3] = ["sampler", "solver", "count"];
+pub const GENERATE: [&str; 4] = ["sampler", "solver", "count", "labels"];
 
 /// A block: its keyword and its entries.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +134,7 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             if super::feasible::keeps_volume(&elab.program, loss) {
                 return Err(elab.report(errors::volume_kept(e.value.span, None)));
             }
+            super::noise::refuse_in_loss(&mut elab, loss, e.value.span)?;
             if let Some(solve) = first_solve(&elab.program.dag, loss) {
                 // A place within the library says nothing more.
                 let solve = solve.filter(|s| !elab.sources.file(s.file).is_std);
@@ -284,16 +285,23 @@ pub fn generate(mut elab: Elaborator<'_>, block: Block<'_>, over: &[Entry], defa
         return Err(block.missing(&mut elab, "sampler", "sampler: flow(v)", &GENERATE));
     };
     let law = elab.top_expr(&e.value)?;
-    let drawn = elab.draw_from(&law, e.value.span)?;
+    let labelled = get("labels").map(|l| labels::of_entry(&mut elab, l, &law)).transpose()?;
+    let drawn = elab.draw_given(&law, labelled.as_ref().map(|l| l.condition.clone()), e.value.span)?;
     let x = elab.as_vector(&drawn, e.value.span)?;
+    if let Some(l) = &labelled {
+        l.reaches(&mut elab, x, e.value.span)?;
+    }
     elab.program.outputs.push(("x".into(), x));
     if !elab.hosts.is_empty() {
         return Err(elab.report(errors::host_in_sampler(e.value.span)));
     }
+    let inherited = !over.is_empty() && over.iter().all(|e| e.key.name != "solver");
+    let default_solver = super::noise::fit_solver(&mut elab, default_solver?, get("solver"), inherited, e.value.span)?;
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     Ok(GeneratePlan {
-        sampler: Forward { program: elab.program, solvers, default_solver: default_solver? },
+        sampler: Forward { program: elab.program, solvers, default_solver },
         count: count? as usize,
+        labels: labelled.map(|l| l.classes),
         span: e.value.span,
     })
 }

@@ -7,11 +7,16 @@
 mod arms;
 mod blocks;
 mod budget;
+mod budget_errors;
 pub mod errors;
 pub mod expect;
 mod feasible;
 mod habits;
+mod label_errors;
+mod labels;
+mod means;
 mod metrics;
+mod noise;
 mod only;
 mod paths;
 mod show;
@@ -80,6 +85,8 @@ pub struct Arm {
     pub velocity: Option<Program>,
     /// A step along the flow: inputs `x`, `ta`, `tb`, output `x`.
     pub advance: Option<Forward>,
+    /// The time at which the flow ends, for pictures of it.
+    pub horizon: f64,
 }
 
 /// A program that is evaluated with solves.
@@ -177,6 +184,8 @@ pub struct GeneratePlan {
     pub sampler: Forward,
     /// How many.
     pub count: usize,
+    /// Classes that samples are conditioned on, in turn: what the input `label` receives.
+    pub labels: Option<Vec<u32>>,
     /// The sampler as written.
     pub span: Span,
 }
@@ -192,6 +201,8 @@ pub struct MetricPlan {
     pub kind: MetricKind,
     /// Samples made for this metric alone.
     pub generate: Option<GeneratePlan>,
+    /// Computed for each class by itself, then averaged.
+    pub by_label: bool,
     /// Where it is written.
     pub span: Span,
 }

@@ -169,6 +169,25 @@ pub struct Metric {
     /// Direction.
     #[serde(default)]
     pub better: Better,
+    /// The value for each class, if it is computed by label: `value` is their mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassValue>,
+}
+
+/// A metric's value for one class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassValue {
+    /// The class.
+    pub class: u32,
+    /// The estimate.
+    #[serde(with = "real")]
+    pub value: f64,
+    /// What a perfect model would show.
+    #[serde(with = "real::option", default)]
+    pub floor: Option<f64>,
+    /// Number of samples in the estimate.
+    #[serde(default)]
+    pub size: u64,
 }
 
 /// Seconds of one cell.

@@ -23,6 +23,10 @@ pub const RUN_TIME: &[Code] = &[
     Code::BadCheckpoint,
     Code::OtherVersion,
     Code::FolderInUse,
+    Code::MissingValue,
+    Code::Ragged,
+    Code::DataEmpty,
+    Code::DataFormat,
     Code::Internal,
 ];
 
