@@ -187,3 +187,11 @@ pub fn trained_rows(span: Span) -> Diagnostic {
     )
     .help("make it from an earlier stage, e.g. `dataset(generated(first.v), count: 10_000)` with `stage first { ... }`")
 }
+
+/// `E0310`
+pub fn undefined(written: &str, span: Span) -> Diagnostic {
+    let what = if written.len() <= 40 && !written.contains('\n') { format!("`{written}`") } else { "this".into() };
+    Diagnostic::new(Code::UndefinedNumber, format!("{what} is not a number"), span, "has no value").help(
+        "logarithms and fractional powers need a positive base, `sqrt` one that is not negative; 0 / 0 has no value",
+    )
+}

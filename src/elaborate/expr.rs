@@ -18,6 +18,9 @@ impl Elaborator<'_> {
     /// Evaluates an expression.
     pub(crate) fn expr(&mut self, e: &Expr, ctx: &Ctx) -> Res<Value> {
         let v = self.expr_of_any_size(e, ctx)?;
+        if matches!(v, Value::Real(r) if r.is_nan()) && ctx.origin == Origin::User && !self.zero_draws {
+            return Err(self.report(errors::undefined(self.sources.text(e.span), e.span)));
+        }
         if let Value::Node(n) = &v {
             let numbers: u128 = self.program.dag.shape(*n).iter().map(|d| *d as u128).product();
             if numbers > LARGEST {

@@ -13,6 +13,8 @@ mod feasible;
 mod habits;
 mod label_errors;
 mod labels;
+mod lint;
+mod lint_errors;
 mod means;
 mod metrics;
 mod noise;
