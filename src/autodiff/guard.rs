@@ -85,11 +85,19 @@ impl Guards {
         before
     }
 
-    /// A slope that is zero in one branch of a choice is a branch too; as [`Guards::branch`].
+    /// A slope that is zero in one branch of a choice, or of choices within that, is a branch too; as [`Guards::branch`].
     pub fn masked(&mut self, dag: &mut Dag, slope: NodeId) -> Option<NodeId> {
-        match *dag.op(slope) {
-            Op::Select(c, a, b) if dag.is_zero(a) != dag.is_zero(b) => self.branch(dag, Some(c), dag.is_zero(b)),
-            _ => self.current,
+        let (before, mut at) = (self.current, slope);
+        loop {
+            at = match *dag.op(at) {
+                Op::Scale(_, a) => a,
+                Op::Select(c, a, b) if dag.is_zero(a) != dag.is_zero(b) => {
+                    let taken = dag.is_zero(b);
+                    self.branch(dag, Some(c), taken);
+                    if taken { a } else { b }
+                }
+                _ => return before,
+            };
         }
     }
 

@@ -137,7 +137,7 @@ fn an_infinite_untaken_branch_adds_nothing_to_a_derivative() {
             "if x[0] < 80 then (if dot(x, x) > 0 then dot(w, A @ (x / dot(x, x))) else w[1]) else w[0] * exp(x[0])",
             [0.0, 0.0],
         ),
-        ("sum(if A @ (w / x) > 0 then A @ (w / x) else 0) + w[0]", [0.0, 0.0]),
+        ("sum(if A @ (w / x) < 0 then A @ (w / x) else 0) + w[0]", [0.0, 0.0]),
     ] {
         let taken = if body.contains("else w[1])") { [0.0, 1.0] } else { [1.0, 0.0] };
         let head = "fn f(x: vec[2], w: vec[2], a: vec[4]) {\n  let A = [a[0..2], a[2..4]]\n";
