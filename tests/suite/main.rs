@@ -19,6 +19,7 @@ mod kernels;
 mod lang;
 mod library;
 mod metrics;
+mod mistakes;
 mod mutants;
 mod numeric;
 mod print;
