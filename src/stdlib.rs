@@ -16,6 +16,7 @@ macro_rules! files {
 
 files! {
     "activations.flow"
+    "facts.flow"
     "fields.flow"
     "laws.flow"
     "math.flow"

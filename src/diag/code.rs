@@ -74,6 +74,8 @@ codes! {
     NoDensity "E0510" "no-density" Error;
     NoSampler "E0511" "no-sampler" Error;
     ZeroDivergence "E0512" "zero-divergence" Error;
+    TransportIgnoresLabels "E0520" "transport-ignores-labels" Error;
+    SinkhornNotConverged "E0521" "sinkhorn-not-converged" Error;
     MissingBlock "E0601" "missing-block" Error;
     UnknownKey "E0602" "unknown-key" Error;
     UnknownMetric "E0603" "unknown-metric" Error;
@@ -100,6 +102,8 @@ codes! {
     TimeIgnored "W0501" "time-ignored" Warning;
     PathNearMiss "W0502" "path-near-miss" Note;
     WeaklyUnboundedVelocity "W0503" "weakly-unbounded-velocity" Note;
+    BridgeEpsilon "W0520" "bridge-epsilon" Warning;
+    SourceNotGaussian "W0521" "source-not-gaussian" Warning;
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;
     Untrained "W0602" "untrained-parameters" Warning;
 }

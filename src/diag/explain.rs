@@ -53,6 +53,8 @@ pages! {
     NoDensity "E0510";
     NoSampler "E0511";
     ZeroDivergence "E0512";
+    TransportIgnoresLabels "E0520";
+    SinkhornNotConverged "E0521";
     MissingBlock "E0601";
     UnknownKey "E0602";
     UnknownMetric "E0603";
@@ -79,6 +81,8 @@ pages! {
     TimeIgnored "W0501";
     PathNearMiss "W0502";
     WeaklyUnboundedVelocity "W0503";
+    BridgeEpsilon "W0520";
+    SourceNotGaussian "W0521";
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
 }

@@ -12,6 +12,8 @@ mod block;
 pub mod builtin;
 mod call;
 mod call_builtin;
+mod coupling;
+mod coupling_errors;
 mod derivative;
 mod errors;
 mod expr;
@@ -24,7 +26,7 @@ pub mod value;
 
 pub use call::{Args, Named};
 pub use errors::shape_name;
-pub use value::{Env, Fun, HostKind, HostLaw, Law, Seq, Value};
+pub use value::{Entropic, Env, Fun, HostKind, HostLaw, Law, Seq, Transport, Value};
 
 use crate::diag::{Code, Diagnostic, Label, Sink};
 use crate::ir::{DrawDecl, DrawId, DrawKind, InputDecl, InputId, NodeId, ParamDecl, ParamId, Program, Shape};
@@ -75,10 +77,14 @@ impl Scope {
 pub struct HostUse {
     /// What makes them.
     pub kind: HostKind,
-    /// The inputs of the program that receive (x0, x1).
+    /// The inputs of the program that receive x0 and x1.
     pub inputs: (InputId, InputId),
-    /// Programs that draw x0 and x1, output `x`.
+    /// The input that receives the label of the pair, if a law has labels.
+    pub label: Option<InputId>,
+    /// Programs that draw x0 and x1, output `x`; a law with labels also has an output `y`.
     pub programs: (Program, Program),
+    /// The name of the draw that asks, which keys what is drawn from plans.
+    pub site: String,
     /// Where it was written.
     pub span: Span,
 }

@@ -206,7 +206,7 @@ fn train<T: Real>(
     let program = optimized(&plan.objective)?;
     let loss = program.output("loss").expect("an objective's program has a loss");
     let gradient = stage::gradient(&program, loss)?;
-    let source = coupling::source(&plan.hosts, seed, backend)?;
+    let source = coupling::source(&plan.hosts, seed, "train", backend)?;
     let config = TrainConfig {
         seed,
         batch: plan.batch,

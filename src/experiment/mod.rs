@@ -10,6 +10,8 @@ mod measure;
 mod pictures;
 mod programs;
 
+pub use coupling::source as pairs;
+
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;
 use crate::diag::Diagnostic;

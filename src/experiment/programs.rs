@@ -57,12 +57,24 @@ impl<T: Real> Compiled<T> {
 
     /// Evaluates.
     pub fn run(&self, theta: &[T], draw: Draw<'_>, samples: usize, inputs: &[&[T]]) -> Result<Outcome<T>, Diagnostic> {
+        self.run_from(theta, draw, 0, samples, inputs)
+    }
+
+    /// Evaluates samples from number `first` on.
+    pub fn run_from(
+        &self,
+        theta: &[T],
+        draw: Draw<'_>,
+        first: u64,
+        samples: usize,
+        inputs: &[&[T]],
+    ) -> Result<Outcome<T>, Diagnostic> {
         let request = Request {
             theta,
             seed: draw.seed,
             purpose: draw.purpose,
             step: draw.step,
-            first_sample: 0,
+            first_sample: first,
             samples,
             inputs,
             solvers: &self.solvers,

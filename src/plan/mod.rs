@@ -11,6 +11,7 @@ pub mod expect;
 mod feasible;
 mod habits;
 mod metrics;
+mod path_errors;
 mod paths;
 mod show;
 pub(crate) mod solver;

@@ -19,6 +19,7 @@ pub const RUN_TIME: &[Code] = &[
     Code::FileNotFound,
     Code::CannotWrite,
     Code::ExpectFailed,
+    Code::SinkhornNotConverged,
     Code::BadCheckpoint,
     Code::Internal,
 ];

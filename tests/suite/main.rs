@@ -4,6 +4,7 @@ mod autodiff;
 mod backend;
 mod check;
 mod cli;
+mod coupling;
 mod detest;
 mod docs;
 mod einsum;
