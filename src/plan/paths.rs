@@ -22,7 +22,10 @@ pub fn check_all(elab: &mut Elaborator<'_>, objective: &Value, span: Span) -> Re
             && let Some(start) = elab.start_law(coupling, span)
             && !elab.is_centred_normal(&start)
         {
-            let name = elab.describe(&start);
+            let name = match &start {
+                Value::Law(l) if l.def.name == "normal" => "a normal law of another mean".to_owned(),
+                other => elab.describe(other),
+            };
             elab.report(path_errors::source_not_gaussian(&ends, &name, span));
         }
     }
