@@ -151,7 +151,7 @@ fn grad<T: Real + Variate>(isa: Isa, m: usize, k: usize, blocks: usize, panels: 
         // SAFETY: sizes as the contract says.
         unsafe {
             let (slot, scratch) = (slot.as_mut_ptr(), scratch.as_mut_ptr());
-            (t.grad)(slot, d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch);
+            (t.grad)(slot, d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch, 0);
         }
         black_box(&mut slot[0]);
     })
@@ -201,7 +201,7 @@ fn maps<T: Real + Variate>(isa: Isa) -> Vec<Row> {
     let mut slot = numbers::<T>(128 * 16);
     rows.push(Row::new("sum_lanes".into(), (128 * LANES) as f64, Unit::Elements, move || {
         // SAFETY: sizes as the contract says.
-        unsafe { (t.sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), 128, 1, 4) };
+        unsafe { (t.sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), 128, 1, 4, 0) };
         black_box(&mut slot[0]);
     }));
     for normal in [false, true] {

@@ -40,7 +40,7 @@ fn network(widths: &[usize]) -> UnitSpec {
     let e = d.sub(h, y);
     let loss = d.matmul(e, e);
     for (name, a) in [("x", x), ("y", y)] {
-        p.inputs.push(InputDecl { name: name.into(), shape: p.dag.shape(a).to_vec() });
+        p.inputs.push(InputDecl::new(name, p.dag.shape(a).to_vec()));
     }
     p.outputs.push(("loss".into(), loss));
     let p = optimize(&p);
@@ -135,17 +135,22 @@ impl<'a> Step<'a> {
                 for s in (thread..count).step_by(threads) {
                     // SAFETY: a slot and its tiles belong to one thread.
                     let slot = unsafe { slots[s].slice_mut(0..slots[s].len()) };
-                    slot.fill(0.0);
-                    for (inputs, outputs) in tiles.iter().skip(s * each).take(each) {
+                    for (i, (inputs, outputs)) in tiles.iter().skip(s * each).take(each).enumerate() {
                         // SAFETY: as above.
                         let outputs = unsafe { outputs.slice_mut(0..outputs.len()) };
-                        kernel.tile(parameters, inputs, outputs, slot, scratch, 4);
+                        if i == 0 {
+                            kernel.first_tile(parameters, inputs, outputs, slot, scratch, 4);
+                        } else {
+                            kernel.tile(parameters, inputs, outputs, slot, scratch, 4);
+                        }
                     }
                 }
                 wait();
                 // SAFETY: slots are only read until the next round.
                 let all: Vec<&[f32]> = slots.iter().map(|s| unsafe { &*s.slice_mut(0..s.len()) }).collect();
-                kernel.reduce(&all, 1.0, &sums, thread, threads);
+                let range = sums.len() * thread / threads..sums.len() * (thread + 1) / threads;
+                // SAFETY: each thread has its own range.
+                kernel.reduce(&all, range.start, unsafe { sums.slice_mut(range) });
                 wait();
                 times.push(start.elapsed().as_secs_f64());
             }

@@ -5,6 +5,7 @@ pub mod autodiff;
 pub mod backend;
 pub mod cli;
 pub mod codegen;
+pub mod data;
 pub mod diag;
 pub mod driver;
 pub mod elaborate;

@@ -1,7 +1,7 @@
 //! Files and the places in them.
 //!
 //! Owns every text that the compiler reads. A span is a byte range of one file. Files of the standard library are
-//! embedded and have virtual names such as `<std/paths.flow>`. Deliberately absent: any notion of syntax.
+//! embedded and have virtual names such as `<std/paths/vp.flow>`. Deliberately absent: any notion of syntax.
 
 use std::sync::Arc;
 

@@ -72,6 +72,20 @@ pub trait Kernel<T: Scalar>: Send + Sync {
     /// `packed` is shared between the parts; implementations write disjoint elements.
     fn pack(&self, theta: &[T], packed: &SharedMut<T>, part: usize, parts: usize);
 
+    /// Whether every packed element that depends on parameters is a parameter, so that [`Kernel::pack_range`] serves.
+    fn packs_ranges(&self) -> bool {
+        false
+    }
+
+    /// Brings `theta`, the elements of the flat parameter vector from `first` on, to every place that they have in `packed`,
+    /// which [`Kernel::pack`] has filled before. Only where [`Kernel::packs_ranges`].
+    ///
+    /// # Safety contract
+    /// `packed` is shared between disjoint ranges; implementations write the places of these elements only.
+    fn pack_range(&self, _theta: &[T], _first: usize, _packed: &SharedMut<T>) {
+        unreachable!("a kernel that does not pack ranges")
+    }
+
     /// Evaluates `panels` panels (1 to 4) of one tile: reads `inputs` rows, writes `outputs` rows, adds to `slot`.
     /// `slot` may be empty if the unit has no sums. Returns 0, or a status to report.
     fn tile(
@@ -84,10 +98,23 @@ pub trait Kernel<T: Scalar>: Send + Sync {
         panels: usize,
     ) -> u32;
 
+    /// As [`Kernel::tile`] on a slot of zeros, whatever it holds.
+    fn first_tile(
+        &self,
+        packed: &[T],
+        inputs: &[T],
+        outputs: &mut [T],
+        slot: &mut [T],
+        scratch: &mut [T],
+        panels: usize,
+    ) -> u32 {
+        slot.fill(T::default());
+        self.tile(packed, inputs, outputs, slot, scratch, panels)
+    }
+
     /// Adds up slots (in a fixed pairwise tree, so bits depend on their number only) and brings the sums into row-major
-    /// order, for the elements `len * part / parts .. len * (part + 1) / parts` of the flat sum vector; `scale` multiplies
-    /// every element at the end.
-    fn reduce(&self, slots: &[&[T]], scale: T, sums: &SharedMut<T>, part: usize, parts: usize);
+    /// order: `out` gets the elements from `first` on of the flat sum vector.
+    fn reduce(&self, slots: &[&[T]], first: usize, out: &mut [T]);
 }
 
 /// A buffer that several threads write at disjoint places.

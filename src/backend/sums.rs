@@ -14,8 +14,8 @@
 //! Slots are added first, in a tree over their numbers: 0+1, 2+3, ..., an odd last one passes on, and again. Then the tree
 //! over partials, then the expression over sums (each operation rounds once), then the scale.
 
+use super::Unit;
 use super::unit::{Leaf, broken, count, row_major};
-use super::{SharedMut, Unit};
 use crate::diag::Diagnostic;
 use crate::ir::{Dag, Einsum, NodeId, Op};
 use crate::kernels::wide;
@@ -24,7 +24,7 @@ use std::ops::{Add, Mul, Range, Sub};
 /// Partial sums of an element of a *Lanes* region.
 pub const PARTIALS: usize = 16;
 
-/// Elements that are reduced together.
+/// Elements of an operand of an addition that are evaluated together.
 const CHUNK: usize = 256;
 
 /// One operand of a *Products* region: its node and the indices of its axes.
@@ -146,41 +146,44 @@ struct Part {
 }
 
 impl Part {
-    /// Elements (row-major) of the sum, slots and partials added up.
-    fn gather<T: Element>(&self, region: &Region, slots: &[&[T]], elements: Range<usize>, out: &mut [T]) {
-        match &region.order {
-            Order::Products(_) => {
-                // Runs along the output's last axis; contiguous ones add up whole.
-                let (&n, &step) = self.shape.last().zip(self.strides.last()).expect("a product has two axes");
-                let (mut j, end) = (elements.start, elements.end);
-                while j < end {
-                    let run = (n - j % n).min(end - j);
-                    let from = region.at + offset_of(j, &self.shape, &self.strides);
-                    let out = &mut out[j - elements.start..][..run];
-                    if step == 1 {
-                        tree(slots, from, out);
-                    } else {
-                        for (t, out) in out.iter_mut().enumerate() {
-                            tree(slots, from + t * step, std::slice::from_mut(out));
-                        }
-                    }
-                    j += run;
+    /// Merges axes along which the slot is walked in one stride.
+    fn collapse(&mut self) {
+        let (mut shape, mut strides): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (&n, &stride) in self.shape.iter().zip(&self.strides).filter(|(n, _)| **n != 1) {
+            match (shape.last_mut(), strides.last_mut()) {
+                (Some(m), Some(s)) if *s == stride * n => (*m, *s) = (*m * n, stride),
+                _ => {
+                    shape.push(n);
+                    strides.push(stride);
                 }
             }
-            Order::Lanes(_) => {
-                for (j, out) in elements.zip(out) {
-                    let mut partial = [T::default(); PARTIALS];
-                    tree(slots, region.at + offset_of(j, &self.shape, &self.strides), &mut partial);
-                    let mut n = PARTIALS;
-                    while n > 1 {
-                        n /= 2;
-                        for l in 0..n {
-                            partial[l] = partial[l] + partial[l + n];
-                        }
+        }
+        if shape.is_empty() {
+            (shape, strides) = (vec![self.shape.iter().product()], vec![1]);
+        }
+        (self.shape, self.strides) = (shape, strides);
+    }
+
+    /// Elements (row-major) from `first` on of the sum, slots and partials added up.
+    fn gather<T: Element>(&self, region: &Region, slots: &[&[T]], first: usize, out: &mut [T]) {
+        // Runs along the last axis.
+        let (&n, &step) = self.shape.last().zip(self.strides.last()).expect("collapsed to one axis or more");
+        let mut done = 0;
+        while done < out.len() {
+            let j = first + done;
+            let run = (n - j % n).min(out.len() - done);
+            let from = region.at + offset_of(j, &self.shape, &self.strides);
+            let out = &mut out[done..done + run];
+            match (&region.order, step) {
+                (Order::Products(_), 1) => tree(slots, from, out),
+                (Order::Products(_), _) => {
+                    for (t, out) in out.iter_mut().enumerate() {
+                        *out = pairs(slots.len(), |g| slots[g][from + t * step]);
                     }
-                    *out = partial[0];
                 }
+                (Order::Lanes(_), _) => lanes(slots, from, step, out),
             }
+            done += run;
         }
     }
 }
@@ -195,30 +198,35 @@ fn offset_of(mut flat: usize, shape: &[usize], strides: &[usize]) -> usize {
     offset
 }
 
-/// Elements `at..at + out.len()` of all slots, added up in pairs; at most [`CHUNK`] of them.
-fn tree<T: Element>(slots: &[&[T]], at: usize, out: &mut [T]) {
-    let n = out.len();
-    match slots {
-        [] => out.fill(T::default()),
-        [a] => out.copy_from_slice(&a[at..at + n]),
-        &[a, b] => add_2(out, [&a[at..at + n], &b[at..at + n]]),
-        &[a, b, c, d] => add_4(out, [&a[at..at + n], &b[at..at + n], &c[at..at + n], &d[at..at + n]]),
-        _ => {
-            // The left subtree holds the greatest power of two below the count: the same pairs as adding level by level.
-            let half = slots.len().next_power_of_two() / 2;
-            let mut right = [T::default(); CHUNK];
-            tree(&slots[..half], at, out);
-            tree(&slots[half..], at, &mut right[..n]);
-            add_to(out, &right[..n]);
+/// The sum of `count` terms in pairs: 0+1, 2+3, ..., an odd last one passes on, and again.
+#[inline(always)]
+fn pairs<T: Copy + Default + Add<Output = T>>(count: usize, term: impl Fn(usize) -> T) -> T {
+    // Sums of whole subtrees, the greatest first: one for each bit of the number of terms so far.
+    let mut waiting = [T::default(); usize::BITS as usize];
+    let mut depth = 0;
+    for g in 0..count {
+        let mut sum = term(g);
+        for _ in 0..g.trailing_ones() {
+            depth -= 1;
+            sum = waiting[depth] + sum;
         }
+        waiting[depth] = sum;
+        depth += 1;
     }
+    waiting[..depth].iter().copied().rev().reduce(|sum, left| left + sum).unwrap_or_default()
 }
 
-wide! {
-    fn add_to<T: Element>(out: &mut [T], a: &[T]) {
-        for (out, &a) in out.iter_mut().zip(a) {
-            *out = *out + a;
-        }
+/// Elements `at..at + out.len()` of all slots, added up in pairs.
+fn tree<T: Element>(slots: &[&[T]], at: usize, out: &mut [T]) {
+    let n = out.len();
+    let of = |g: usize| &slots[g][at..at + n];
+    match slots.len() {
+        0 => out.fill(T::default()),
+        1 => out.copy_from_slice(of(0)),
+        2 => add_2(out, [of(0), of(1)]),
+        4 => add_4(out, [of(0), of(1), of(2), of(3)]),
+        8 => add_8(out, std::array::from_fn(of)),
+        _ => add_any(out, slots, at),
     }
 }
 
@@ -239,6 +247,84 @@ wide! {
         for i in 0..n {
             out[i] = (a[i] + b[i]) + (c[i] + d[i]);
         }
+    }
+}
+
+wide! {
+    fn add_8<T: Element>(out: &mut [T], slots: [&[T]; 8]) {
+        let n = out.len();
+        let [a, b, c, d, e, f, g, h] = slots.map(|s| &s[..n]);
+        for i in 0..n {
+            out[i] = ((a[i] + b[i]) + (c[i] + d[i])) + ((e[i] + f[i]) + (g[i] + h[i]));
+        }
+    }
+}
+
+wide! {
+    fn add_any<T: Element>(out: &mut [T], slots: &[&[T]], at: usize) {
+        let (whole, rest) = out.as_chunks_mut::<PARTIALS>();
+        let end = at + whole.len() * PARTIALS;
+        for (c, out) in whole.iter_mut().enumerate() {
+            *out = pairs(slots.len(), |g| Partials::read(slots[g], at + c * PARTIALS)).0;
+        }
+        for (i, out) in rest.iter_mut().enumerate() {
+            *out = pairs(slots.len(), |g| slots[g][end + i]);
+        }
+    }
+}
+
+wide! {
+    /// For every element, 16 partials of each slot from `at + step * element` on: slots in pairs, then partials by halves.
+    fn lanes<T: Element>(slots: &[&[T]], at: usize, step: usize, out: &mut [T]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            let at = at + i * step;
+            let mut p = match slots {
+                &[a, b] => Partials::read(a, at) + Partials::read(b, at),
+                &[a, b, c, d] => {
+                    (Partials::read(a, at) + Partials::read(b, at)) + (Partials::read(c, at) + Partials::read(d, at))
+                }
+                _ => pairs(slots.len(), |g| Partials::read(slots[g], at)),
+            }
+            .0;
+            let mut n = PARTIALS;
+            while n > 1 {
+                n /= 2;
+                for l in 0..n {
+                    p[l] = p[l] + p[l + n];
+                }
+            }
+            *out = p[0];
+        }
+    }
+}
+
+/// Sixteen neighbours of a slot.
+#[derive(Clone, Copy)]
+struct Partials<T>([T; PARTIALS]);
+
+impl<T: Element> Partials<T> {
+    #[inline(always)]
+    fn read(slot: &[T], at: usize) -> Self {
+        Partials(*slot[at..].first_chunk().expect("within the slot"))
+    }
+}
+
+impl<T: Element> Default for Partials<T> {
+    #[inline(always)]
+    fn default() -> Self {
+        Partials([T::default(); PARTIALS])
+    }
+}
+
+impl<T: Element> Add for Partials<T> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(mut self, other: Self) -> Self {
+        for l in 0..PARTIALS {
+            self.0[l] = self.0[l] + other.0[l];
+        }
+        self
     }
 }
 
@@ -274,6 +360,19 @@ impl Expr {
                 b.permute(axes);
             }
             Expr::Scale(_, a) => a.permute(axes),
+        }
+    }
+
+    /// To be called when no permutation follows.
+    fn collapse(&mut self) {
+        match self {
+            Expr::Part(p) => p.collapse(),
+            Expr::Constant(_) => {}
+            Expr::Add(a, b) | Expr::Sub(a, b) => {
+                a.collapse();
+                b.collapse();
+            }
+            Expr::Scale(_, a) => a.collapse(),
         }
     }
 }
@@ -339,7 +438,8 @@ impl Sums {
         let mut at = 0;
         for &id in unit.sums {
             let len = count(unit.dag.shape(id));
-            let expr = sums.expr(unit, &look, id)?;
+            let mut expr = sums.expr(unit, &look, id)?;
+            expr.collapse();
             sums.entries.push((at..at + len, expr));
             at += len;
         }
@@ -438,42 +538,52 @@ impl Sums {
         Expr::Part(Part { region, shape, strides })
     }
 
+    /// Whether every tile adds to every element of a slot.
+    pub(crate) fn cover(&self) -> bool {
+        self.regions.iter().all(|r| match &r.order {
+            Order::Products(p) => r.len == 0 || p.block_count() > 0,
+            Order::Lanes(_) => true,
+        })
+    }
+
     /// [`super::Kernel::reduce`], the same for every back end.
-    pub fn reduce<T: Element>(&self, slots: &[&[T]], scale: T, sums: &SharedMut<T>, part: usize, parts: usize) {
-        let total = sums.len();
-        let mine = total * part / parts..total * (part + 1) / parts;
-        let mut values = [T::default(); CHUNK];
+    pub fn reduce<T: Element>(&self, slots: &[&[T]], first: usize, out: &mut [T]) {
+        let last = first + out.len();
         for (range, expr) in &self.entries {
-            let (mut at, end) = (range.start.max(mine.start), range.end.min(mine.end));
-            while at < end {
-                let n = CHUNK.min(end - at);
-                self.eval(expr, slots, at - range.start..at - range.start + n, &mut values[..n]);
-                // SAFETY: parts are disjoint ranges of the flat vector.
-                let out = unsafe { sums.slice_mut(at..at + n) };
-                for (out, &v) in out.iter_mut().zip(&values[..n]) {
-                    *out = v * scale;
-                }
-                at += n;
+            let (from, to) = (range.start.max(first), range.end.min(last));
+            if from < to {
+                self.eval(expr, slots, from - range.start, &mut out[from - first..to - first]);
             }
         }
     }
 
-    fn eval<T: Element>(&self, expr: &Expr, slots: &[&[T]], elements: Range<usize>, out: &mut [T]) {
+    fn eval<T: Element>(&self, expr: &Expr, slots: &[&[T]], first: usize, out: &mut [T]) {
         let mut both = |a: &Expr, b: &Expr, f: fn(T, T) -> T| {
-            let mut right = vec![T::default(); out.len()];
-            self.eval(a, slots, elements.clone(), out);
-            self.eval(b, slots, elements.clone(), &mut right);
-            out.iter_mut().zip(right).for_each(|(a, b)| *a = f(*a, b));
+            let mut right = [T::default(); CHUNK];
+            for (c, out) in out.chunks_mut(CHUNK).enumerate() {
+                let (first, right) = (first + c * CHUNK, &mut right[..out.len()]);
+                self.eval(a, slots, first, out);
+                self.eval(b, slots, first, right);
+                out.iter_mut().zip(right).for_each(|(a, b)| *a = f(*a, *b));
+            }
         };
         match expr {
-            Expr::Part(p) => p.gather(&self.regions[p.region], slots, elements, out),
+            Expr::Part(p) => p.gather(&self.regions[p.region], slots, first, out),
             Expr::Constant(c) => out.fill(T::from_f64(*c)),
             Expr::Add(a, b) => both(a, b, |x, y| x + y),
             Expr::Sub(a, b) => both(a, b, |x, y| x - y),
             Expr::Scale(c, a) => {
-                self.eval(a, slots, elements, out);
-                out.iter_mut().for_each(|x| *x = *x * T::from_f64(*c));
+                self.eval(a, slots, first, out);
+                scale(out, T::from_f64(*c));
             }
+        }
+    }
+}
+
+wide! {
+    fn scale<T: Element>(values: &mut [T], by: T) {
+        for x in values {
+            *x = *x * by;
         }
     }
 }

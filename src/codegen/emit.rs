@@ -1,7 +1,8 @@
 //! Steps become Cranelift instructions.
 //!
 //! One function a unit, `extern "C" fn(args: *const Args, panels: u64) -> u32`. Kernels are called by symbol; loop nests are
-//! emitted with 128-bit vectors, rolled over rows and panels, four vectors an iteration. Every address is a block's base
+//! functions of 512-bit vectors (`wide`) where there are any, else emitted here with 128-bit vectors, rolled over rows and
+//! panels, four vectors an iteration. Every address is a block's base
 //! plus constants plus loop counters, all within the lengths that the caller asserts. Deliberately absent: optimisation by
 //! Cranelift (values are hoisted and reused here), branches on data, traps.
 
@@ -25,6 +26,13 @@ pub enum Callee {
     Map(UnaryFn),
 }
 
+/// What generated code calls.
+pub struct Callees {
+    pub kernels: HashMap<Callee, FuncRef>,
+    /// Functions of wide vectors by step.
+    pub loops: HashMap<usize, FuncRef>,
+}
+
 /// What a program needs besides its steps.
 pub struct Context<'a> {
     pub values: &'a [Stored],
@@ -34,10 +42,30 @@ pub struct Context<'a> {
     pub kernel_scratch: usize,
 }
 
+impl Context<'_> {
+    /// Bytes of a scalar.
+    pub(super) fn size(&self) -> i64 {
+        match self.precision {
+            Precision::F32 => 4,
+            Precision::F64 => 8,
+        }
+    }
+
+    /// Bytes of a row.
+    pub(super) fn row(&self) -> i64 {
+        LANES as i64 * self.size()
+    }
+
+    /// The nest of a group; none if nobody needs what it computes.
+    pub(super) fn nest<'g>(&self, g: &'g Group) -> Option<Nest<'g>> {
+        g.stores.iter().any(|s| self.values[s.value].stored).then(|| Nest::new(self, g))
+    }
+}
+
 pub(super) struct Emit<'a, 'b> {
     pub(super) b: FunctionBuilder<'b>,
     pub(super) cx: &'a Context<'a>,
-    pub(super) callees: &'a HashMap<Callee, FuncRef>,
+    callees: &'a Callees,
     pub(super) scalar: Type,
     pub(super) vector: Type,
     /// Bytes of a scalar and of a row.
@@ -48,6 +76,7 @@ pub(super) struct Emit<'a, 'b> {
     pub(super) outputs: Value,
     pub(super) slot: Value,
     pub(super) scratch: Value,
+    fresh: Value,
     pub(super) panels: Value,
     /// Bytes of the lanes to compute.
     pub(super) lanes: Value,
@@ -57,32 +86,47 @@ pub(super) struct Emit<'a, 'b> {
 pub(super) const VECTOR: MemFlagsData = MemFlagsData::new().with_notrap();
 
 /// Field offsets of `Args`.
-const FIELDS: [i32; 5] = [0, 8, 16, 24, 32];
+const FIELDS: [i32; 6] = [0, 8, 16, 24, 32, 56];
 
 /// Emits the body.
 pub fn emit(
     mut b: FunctionBuilder<'_>,
     cx: &Context<'_>,
     steps: &[Task],
-    callees: &HashMap<Callee, FuncRef>,
+    callees: &Callees,
     config: cranelift_codegen::isa::TargetFrontendConfig,
 ) {
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let (args, panels) = (b.block_params(entry)[0], b.block_params(entry)[1]);
-    let [packed, inputs, outputs, slot, scratch] =
+    let [packed, inputs, outputs, slot, scratch, fresh] =
         FIELDS.map(|at| b.ins().load(types::I64, MemFlagsData::trusted(), args, at));
-    let (scalar, vector, size) = match cx.precision {
-        Precision::F32 => (types::F32, types::F32X4, 4),
-        Precision::F64 => (types::F64, types::F64X2, 8),
+    let (scalar, vector) = match cx.precision {
+        Precision::F32 => (types::F32, types::F32X4),
+        Precision::F64 => (types::F64, types::F64X2),
     };
+    let (row, size) = (cx.row(), cx.size());
     let lanes = b.ins().imul_imm_s(panels, PANEL as i64 * size);
-    let row = LANES as i64 * size;
-    let mut e =
-        Emit { b, cx, callees, scalar, vector, size, row, packed, inputs, outputs, slot, scratch, panels, lanes };
+    let mut e = Emit {
+        b,
+        cx,
+        callees,
+        scalar,
+        vector,
+        size,
+        row,
+        packed,
+        inputs,
+        outputs,
+        slot,
+        scratch,
+        fresh,
+        panels,
+        lanes,
+    };
     for &step in &cx.placed.order {
-        e.step(&steps[step]);
+        e.step(step, &steps[step]);
     }
     let ok = e.b.ins().iconst(types::I32, 0);
     e.b.ins().return_(&[ok]);
@@ -113,9 +157,14 @@ impl Emit<'_, '_> {
         self.plus(base, (first + r.offset) as i64 * self.row)
     }
 
-    fn step(&mut self, task: &Task) {
+    fn step(&mut self, step: usize, task: &Task) {
         match task {
-            Task::Loops(g) => self.group(g),
+            Task::Loops(g) => {
+                let wide = self.callees.loops.get(&step).copied();
+                if let Some(nest) = self.cx.nest(g) {
+                    nest.emit(self, wide);
+                }
+            }
             Task::Gemm { weights, bias, x, y, m, k, blocks } => {
                 let w = self.plus(self.packed, *weights as i64 * self.size);
                 let bias = match bias {
@@ -136,19 +185,19 @@ impl Emit<'_, '_> {
                 let (d, x) = (self.rows(*d), self.rows(*x));
                 let [m, k, blocks] = [*m, *k, *blocks].map(|n| self.number(n));
                 let scratch = self.plus(self.scratch, self.cx.kernel_scratch as i64 * self.size);
-                self.call(Callee::Grad, &[slot, d, x, m, k, blocks, self.panels, scratch]);
+                self.call(Callee::Grad, &[slot, d, x, m, k, blocks, self.panels, scratch, self.fresh]);
             }
             Task::SumLanes { slot, d, rows } => {
                 let slot = self.plus(self.slot, *slot as i64 * self.size);
                 let d = self.rows(*d);
                 let (rows, one) = (self.number(*rows), self.number(1));
-                self.call(Callee::SumLanes, &[slot, d, rows, one, self.panels]);
+                self.call(Callee::SumLanes, &[slot, d, rows, one, self.panels, self.fresh]);
             }
         }
     }
 
     fn call(&mut self, callee: Callee, args: &[Value]) {
-        self.b.ins().call(self.callees[&callee], args);
+        self.b.ins().call(self.callees.kernels[&callee], args);
     }
 
     /// `for i in (0..end).step_by(step)` with values carried along; `end` is not 0.
@@ -180,14 +229,6 @@ impl Emit<'_, '_> {
         self.b.switch_to_block(exit);
         // The last iteration's values dominate the exit.
         results
-    }
-
-    fn group(&mut self, g: &Group) {
-        let needed = g.stores.iter().any(|s| self.cx.values[s.value].stored);
-        if needed {
-            let nest = Nest::new(self, g);
-            nest.emit(self);
-        }
     }
 
     pub(super) fn constant(&mut self, bits: u64) -> Value {

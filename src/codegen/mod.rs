@@ -2,7 +2,8 @@
 //!
 //! [`Unit`] -> checked facts (`backend::unit`) -> steps (`lower`, `fuse`) -> order and places (`place`) -> CLIF (`emit`, `nest`) -> machine
 //! code (`module`). Products with parameters, weight gradients, transcendental functions are kernels called by symbol; all
-//! else is emitted as loops of 128-bit vectors in which chains of cheap operations stay in registers.
+//! else is loops in which chains of cheap operations stay in registers: of 512-bit vectors where the kernels have them
+//! (`wide`, `evex`), else of Cranelift's 128-bit vectors.
 //!
 //! Meaning, the same bits as [`crate::interp`] on every instruction set (a NaN equals a NaN, whatever its bits):
 //! * `Add`, `Sub`, `Scale` and each multiplication of a product round once; elementwise code never contracts to fma.
@@ -18,6 +19,7 @@
 
 mod dump;
 mod emit;
+mod evex;
 mod fuse;
 mod lower;
 mod module;
@@ -26,6 +28,7 @@ mod params;
 mod place;
 mod plan;
 mod view;
+mod wide;
 
 use crate::backend::{Backend, Kernel, Precision, Scalar, Unit};
 use crate::diag::{Code, Diagnostic};

@@ -3,26 +3,27 @@
 //! Invariant: code is freed after the last kernel that runs it is gone, and by nobody else; no pointer to it leaves this
 //! module. Every buffer is checked against the layout before generated code, which trusts its pointers, sees it.
 
-use super::emit::{Callee, Context, emit};
+use super::emit::{Callee, Callees, Context, emit};
 use super::lower::{Lowered, lower};
 use super::params::Params;
 use super::place::{Placed, Space, place};
 use super::plan::Task;
+use super::wide;
 use crate::backend::sums::Sums;
 use crate::backend::unit::{Facts, broken};
 use crate::backend::{Kernel, LANES, Layout, PANEL, Precision, Scalar, SharedMut, Unit};
 use crate::diag::Diagnostic;
 use crate::ir::UnaryFn;
-use crate::kernels::{KernelTable, Real, grad_scratch_len};
+use crate::kernels::{Isa, KernelTable, Real, grad_scratch_len};
 use cranelift_codegen::ir::{AbiParam, LibCall, Signature, UserFuncName, types};
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::ManuallyDrop;
 
-/// What generated code is given. The last two are for tape and adjoint; programs of today read neither.
+/// What generated code is given. Residuals and cotangents are for tape and adjoint; programs of today read neither.
 #[repr(C)]
 struct Args<T> {
     packed: *const T,
@@ -32,6 +33,8 @@ struct Args<T> {
     scratch: *mut T,
     residuals: *mut T,
     cotangents: *mut T,
+    /// Not 0 if the slot counts as zeros.
+    fresh: u64,
 }
 
 /// The generated function. Its argument's type is erased: the precision is that of the [`Compiled`] that owns it.
@@ -130,8 +133,9 @@ fn symbol(callee: Callee) -> String {
 /// Pointers (as integers) and counts a kernel takes; none returns anything.
 fn arity(callee: Callee) -> usize {
     match callee {
-        Callee::Gemm | Callee::Grad => 8,
-        Callee::SumLanes => 5,
+        Callee::Gemm => 8,
+        Callee::Grad => 9,
+        Callee::SumLanes => 6,
         Callee::Map(_) => 4,
     }
 }
@@ -177,6 +181,9 @@ extern "C" fn fma_f32(a: f32, b: f32, c: f32) -> f32 {
 extern "C" fn fma_f64(a: f64, b: f64, c: f64) -> f64 {
     a.mul_add(b, c)
 }
+
+/// Alignment of functions of wide vectors: a line of the cache.
+const CODE_ALIGN: u64 = 64;
 
 /// Texts of a compilation, for dumps.
 pub(super) struct Texts {
@@ -237,19 +244,32 @@ fn generate<T: Real>(
     let entry =
         module.declare_function("flow_unit", Linkage::Export, &context.func.signature).map_err(|e| failed(&e))?;
     context.func.name = UserFuncName::user(0, entry.as_u32());
-    let mut callees = HashMap::new();
-    let mut ids: Vec<_> = imports.into_iter().collect();
-    ids.sort_unstable();
-    for (callee, id) in ids {
-        callees.insert(callee, module.declare_func_in_func(id, &mut context.func));
-    }
-    let mut frontend = FunctionBuilderContext::new();
     let cx = Context {
         values: &program.lowered.values,
         placed: &program.placed,
         precision: program.precision,
         kernel_scratch: program.kernel_scratch,
     };
+    let mut callees = Callees { kernels: HashMap::new(), loops: HashMap::new() };
+    if table.isa == Isa::Avx512 && convention == CallConv::SystemV {
+        for (step, task) in program.lowered.steps.iter().enumerate() {
+            let Task::Loops(group) = task else { continue };
+            let Some(nest) = cx.nest(group) else { continue };
+            let Some(bytes) = wide::function(&cx, &nest) else { continue };
+            let mut signature = Signature::new(convention);
+            signature.params = vec![AbiParam::new(types::I64); 1 + nest.pointers()];
+            let name = format!("flow_loops_{step}");
+            let id = module.declare_function(&name, Linkage::Local, &signature).map_err(|e| failed(&e))?;
+            module.define_function_bytes(id, CODE_ALIGN, &bytes, &[]).map_err(|e| failed(&e))?;
+            callees.loops.insert(step, module.declare_func_in_func(id, &mut context.func));
+        }
+    }
+    let mut ids: Vec<_> = imports.into_iter().collect();
+    ids.sort_unstable();
+    for (callee, id) in ids {
+        callees.kernels.insert(callee, module.declare_func_in_func(id, &mut context.func));
+    }
+    let mut frontend = FunctionBuilderContext::new();
     let function = FunctionBuilder::new(&mut context.func, &mut frontend);
     emit(function, &cx, &program.lowered.steps, &callees, isa.frontend_config());
 
@@ -301,6 +321,15 @@ impl<T: Real + Scalar> Kernel<T> for Compiled<T> {
         self.params.pack(self.table, theta, packed, part, parts);
     }
 
+    fn packs_ranges(&self) -> bool {
+        self.params.packs_ranges()
+    }
+
+    fn pack_range(&self, theta: &[T], first: usize, packed: &SharedMut<T>) {
+        assert!(first + theta.len() <= self.layout.theta_len, "a range of the parameters");
+        self.params.pack_range(self.table, theta, first, packed);
+    }
+
     fn tile(
         &self,
         packed: &[T],
@@ -309,6 +338,42 @@ impl<T: Real + Scalar> Kernel<T> for Compiled<T> {
         slot: &mut [T],
         scratch: &mut [T],
         panels: usize,
+    ) -> u32 {
+        self.enter(packed, inputs, outputs, slot, scratch, panels, false)
+    }
+
+    fn first_tile(
+        &self,
+        packed: &[T],
+        inputs: &[T],
+        outputs: &mut [T],
+        slot: &mut [T],
+        scratch: &mut [T],
+        panels: usize,
+    ) -> u32 {
+        if self.sums.cover() {
+            return self.enter(packed, inputs, outputs, slot, scratch, panels, true);
+        }
+        slot.fill(T::default());
+        self.enter(packed, inputs, outputs, slot, scratch, panels, false)
+    }
+
+    fn reduce(&self, slots: &[&[T]], first: usize, out: &mut [T]) {
+        self.sums.reduce(slots, first, out);
+    }
+}
+
+impl<T: Real + Scalar> Compiled<T> {
+    #[allow(clippy::too_many_arguments)]
+    fn enter(
+        &self,
+        packed: &[T],
+        inputs: &[T],
+        outputs: &mut [T],
+        slot: &mut [T],
+        scratch: &mut [T],
+        panels: usize,
+        fresh: bool,
     ) -> u32 {
         let l = &self.layout;
         assert!((1..=LANES / PANEL).contains(&panels), "1 to 4 panels");
@@ -325,13 +390,10 @@ impl<T: Real + Scalar> Kernel<T> for Compiled<T> {
             scratch: scratch.as_mut_ptr(),
             residuals: std::ptr::null_mut(),
             cotangents: std::ptr::null_mut(),
+            fresh: u64::from(fresh),
         };
         // SAFETY: the code was generated for this scalar and this layout. It reads and writes these blocks within the
         // lengths asserted above; the borrows keep the blocks alive and apart.
         unsafe { (self.code.entry)((&raw const args).cast(), panels as u64) }
-    }
-
-    fn reduce(&self, slots: &[&[T]], scale: T, sums: &SharedMut<T>, part: usize, parts: usize) {
-        self.sums.reduce(slots, scale, sums, part, parts);
     }
 }

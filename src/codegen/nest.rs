@@ -3,11 +3,11 @@
 //! Axes that every operand walks in one stride are merged, addresses are shared by operands that move alike, constants and
 //! splats are made outside the loops in which they do not change.
 
-use super::emit::{Emit, VECTOR};
+use super::emit::{Context, Emit, VECTOR};
 use super::place::Space;
 use super::plan::{Access, Contraction, Group, Src, Work};
 use super::view::Root;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{FuncRef, InstBuilder, Value};
 use std::collections::HashMap;
 
 /// Vectors of an iteration of the innermost loop, and the most members of a group for which they are as many.
@@ -17,21 +17,21 @@ const UNROLLED_TERMS: usize = 4;
 
 /// Pointers that move alike: a base and strides in bytes.
 #[derive(Clone, PartialEq, Eq)]
-struct Class {
+pub(super) struct Class {
     space: Space,
-    strides: Vec<i64>,
+    pub strides: Vec<i64>,
 }
 
 /// An operand in memory: its class and its distance from it in bytes.
 #[derive(Clone, Copy)]
-struct Place {
-    class: usize,
-    at: i64,
+pub(super) struct Place {
+    pub class: usize,
+    pub at: i64,
 }
 
 /// How an access is read.
 #[derive(Clone, Copy)]
-enum Read {
+pub(super) enum Read {
     Memory(Place),
     /// A parameter: address class and distance in the packed vector.
     Splat(Place),
@@ -46,19 +46,20 @@ struct Sum {
 
 /// A group with collapsed axes and addresses.
 pub(super) struct Nest<'g> {
-    group: &'g Group,
-    extents: Vec<usize>,
-    /// Moving pointers; parameters come after `packed_from`.
-    classes: Vec<Class>,
-    packed: Vec<Vec<i64>>,
-    reads: Vec<Read>,
+    pub group: &'g Group,
+    pub extents: Vec<usize>,
+    /// Moving pointers to values, then those to parameters by their strides.
+    pub classes: Vec<Class>,
+    pub packed: Vec<Vec<i64>>,
+    pub reads: Vec<Read>,
     sums: Vec<Option<Sum>>,
-    stores: Vec<(usize, Place)>,
+    pub stores: Vec<(usize, Place)>,
 }
 
 impl<'g> Nest<'g> {
-    pub(super) fn new(e: &Emit<'_, '_>, g: &'g Group) -> Self {
-        let kept: Vec<_> = g.stores.iter().filter(|s| e.cx.values[s.value].stored).collect();
+    pub(super) fn new(cx: &Context<'_>, g: &'g Group) -> Self {
+        let kept: Vec<_> = g.stores.iter().filter(|s| cx.values[s.value].stored).collect();
+        let (row, size) = (cx.row(), cx.size());
         let sums: Vec<(&Contraction, usize)> = g
             .members
             .iter()
@@ -88,7 +89,7 @@ impl<'g> Nest<'g> {
             stores: Vec::new(),
         };
         for access in &g.accesses {
-            let read = nest.read(e, access, strides.next().expect("one for each operand"));
+            let read = nest.read(cx, access, strides.next().expect("one for each operand"));
             nest.reads.push(read);
         }
         for (c, member) in sums {
@@ -99,24 +100,25 @@ impl<'g> Nest<'g> {
                 .iter()
                 .zip(inner)
                 .map(|((access, _), inner)| {
-                    let read = nest.read(e, access, strides.next().expect("one for each operand"));
-                    let unit = if matches!(access.root, Root::Value(_)) { e.row } else { e.size };
+                    let read = nest.read(cx, access, strides.next().expect("one for each operand"));
+                    let unit = if matches!(access.root, Root::Value(_)) { row } else { size };
                     (read, inner.iter().map(|&s| s as i64 * unit).collect())
                 })
                 .collect();
             nest.sums[member] = Some(Sum { extents, operands });
         }
         for s in kept {
-            let (space, first) = e.cx.placed.at[s.value];
-            let place = nest.place(
-                space,
-                strides.next().expect("one for each store"),
-                e.row,
-                (first + s.offset) as i64 * e.row,
-            );
+            let (space, first) = cx.placed.at[s.value];
+            let strides = strides.next().expect("one for each store");
+            let place = nest.place(space, strides, row, (first + s.offset) as i64 * row);
             nest.stores.push((s.member, place));
         }
         nest
+    }
+
+    /// How many pointers a function of the last axis takes.
+    pub fn pointers(&self) -> usize {
+        self.classes.len() + self.packed.len()
     }
 
     fn place(&mut self, space: Space, strides: Vec<usize>, unit: i64, at: i64) -> Place {
@@ -131,15 +133,15 @@ impl<'g> Nest<'g> {
         Place { class, at }
     }
 
-    fn read(&mut self, e: &Emit<'_, '_>, access: &Access, strides: Vec<usize>) -> Read {
+    fn read(&mut self, cx: &Context<'_>, access: &Access, strides: Vec<usize>) -> Read {
         match access.root {
             Root::Constant(bits) => Read::Constant(bits),
             Root::Value(v) => {
-                let (space, first) = e.cx.placed.at[v];
-                Read::Memory(self.place(space, strides, e.row, (first + access.offset) as i64 * e.row))
+                let (space, first) = cx.placed.at[v];
+                Read::Memory(self.place(space, strides, cx.row(), (first + access.offset) as i64 * cx.row()))
             }
             Root::Uniform(_) => {
-                let strides: Vec<i64> = strides.iter().map(|&s| s as i64 * e.size).collect();
+                let strides: Vec<i64> = strides.iter().map(|&s| s as i64 * cx.size()).collect();
                 let class = match self.packed.iter().position(|p| *p == strides) {
                     Some(known) => known,
                     None => {
@@ -147,14 +149,18 @@ impl<'g> Nest<'g> {
                         self.packed.len() - 1
                     }
                 };
-                Read::Splat(Place { class, at: access.offset as i64 * e.size })
+                Read::Splat(Place { class, at: access.offset as i64 * cx.size() })
             }
         }
     }
 
-    pub(super) fn emit(&self, e: &mut Emit<'_, '_>) {
+    /// `wide`: the function of the last axis, if there is one.
+    pub(super) fn emit(&self, e: &mut Emit<'_, '_>, wide: Option<FuncRef>) {
         let memory: Vec<Value> = self.classes.iter().map(|c| e.base(c.space)).collect();
         let packed = vec![e.packed; self.packed.len()];
+        if let Some(function) = wide {
+            return self.outer(e, 0, &memory, &packed, function);
+        }
         // Constants stay in registers across the nest.
         let mut fixed: Vec<Option<Value>> = vec![None; self.reads.len()];
         for (i, read) in self.reads.iter().enumerate() {
@@ -169,11 +175,33 @@ impl<'g> Nest<'g> {
         self.axis(e, 0, &memory, &packed, &fixed);
     }
 
+    /// All axes but the last, around calls of its function.
+    fn outer(&self, e: &mut Emit<'_, '_>, axis: usize, memory: &[Value], packed: &[Value], function: FuncRef) {
+        if axis + 1 >= self.extents.len() {
+            let arguments: Vec<Value> = std::iter::once(e.lanes).chain(memory.iter().chain(packed).copied()).collect();
+            e.b.ins().call(function, &arguments);
+            return;
+        }
+        self.each(e, axis, memory, packed, |e, memory, packed| self.outer(e, axis + 1, memory, packed, function));
+    }
+
     fn axis(&self, e: &mut Emit<'_, '_>, axis: usize, memory: &[Value], packed: &[Value], fixed: &[Option<Value>]) {
-        let Some(&extent) = self.extents.get(axis) else {
+        if axis == self.extents.len() {
             return self.body(e, memory, packed, fixed);
-        };
-        let end = e.number(extent);
+        }
+        self.each(e, axis, memory, packed, |e, memory, packed| self.axis(e, axis + 1, memory, packed, fixed));
+    }
+
+    /// A loop over an axis, with the pointers of each index.
+    fn each<'a, 'b>(
+        &self,
+        e: &mut Emit<'a, 'b>,
+        axis: usize,
+        memory: &[Value],
+        packed: &[Value],
+        body: impl FnOnce(&mut Emit<'a, 'b>, &[Value], &[Value]),
+    ) {
+        let end = e.number(self.extents[axis]);
         e.count(end, 1, &[], |e, index, _| {
             let mut scaled: HashMap<i64, Value> = HashMap::new();
             let mut moved = |e: &mut Emit<'_, '_>, pointer: Value, stride: i64| {
@@ -186,7 +214,7 @@ impl<'g> Nest<'g> {
             let memory: Vec<Value> =
                 memory.iter().zip(&self.classes).map(|(&p, c)| moved(e, p, c.strides[axis])).collect();
             let packed: Vec<Value> = packed.iter().zip(&self.packed).map(|(&p, s)| moved(e, p, s[axis])).collect();
-            self.axis(e, axis + 1, &memory, &packed, fixed);
+            body(e, &memory, &packed);
             Vec::new()
         });
     }

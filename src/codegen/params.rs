@@ -49,6 +49,29 @@ pub struct Params {
     pub len: usize,
     /// What the interpreter evaluates, operands first, and on what.
     evaluated: Option<(Dag, Vec<NodeId>, Vec<Option<Leaf>>)>,
+    /// Matrices of parameters and where elements of the flat vector stand, if everything else is constant.
+    scatters: Option<Vec<Scatter>>,
+}
+
+/// Where a form has elements of the flat vector.
+#[derive(Clone, Debug)]
+struct Scatter {
+    /// First place in the packed vector.
+    at: usize,
+    /// First element of the flat vector.
+    first: usize,
+    form: Lie,
+}
+
+/// How these elements lie in the packed vector.
+#[derive(Clone, Debug)]
+enum Lie {
+    /// As they are, so many.
+    Plain(usize),
+    /// Row panels of a matrix whose rows (`m` of `k` elements) are runs, `pitch` apart.
+    Rows { m: usize, k: usize, pitch: usize },
+    /// Row panels of a matrix whose columns (`k` of `m` elements) are runs, `pitch` apart.
+    Columns { m: usize, k: usize, pitch: usize },
 }
 
 impl Params {
@@ -135,8 +158,126 @@ impl Params {
             }
         }
         let order: Vec<NodeId> = order.iter().copied().filter(|id| needed[id.0 as usize]).collect();
+        let constant = order.iter().all(|id| !matches!(leaf[id.0 as usize], Some(Leaf::Theta(_))));
+        self.scatters = if constant { self.find_scatters() } else { None };
         if !order.is_empty() {
             self.evaluated = Some((dag.clone(), order, leaf.to_vec()));
+        }
+    }
+
+    fn find_scatters(&self) -> Option<Vec<Scatter>> {
+        let mut scatters = Vec::new();
+        for &(ref form, at) in &self.forms {
+            let uniform = match form {
+                Form::Plain { uniform } | Form::Panels { uniform, .. } => *uniform,
+            };
+            let (first, len) = match &self.arrays[uniform] {
+                (Source::Theta(first), len) => (*first, *len),
+                (Source::Node(_), _) => continue,
+                (Source::Gathered(view), _) => match view.root {
+                    Root::Constant(_) => continue,
+                    Root::Uniform(u) if matches!(self.arrays[u].0, Source::Node(_)) => continue,
+                    Root::Uniform(_) | Root::Value(_) => return None,
+                },
+            };
+            scatters.push(match *form {
+                Form::Plain { .. } => Scatter { at, first, form: Lie::Plain(len) },
+                Form::Panels { offset, m, k, row_stride, col_stride, .. } => {
+                    let form = if (col_stride == 1 || k == 1) && row_stride >= k {
+                        Lie::Rows { m, k, pitch: row_stride }
+                    } else if (row_stride == 1 || m == 1) && col_stride >= m {
+                        Lie::Columns { m, k, pitch: col_stride }
+                    } else {
+                        return None;
+                    };
+                    Scatter { at, first: first + offset, form }
+                }
+            });
+        }
+        Some(scatters)
+    }
+
+    /// See [`crate::backend::Kernel::packs_ranges`].
+    pub fn packs_ranges(&self) -> bool {
+        self.scatters.is_some()
+    }
+
+    /// Brings `theta`, the elements from `first` on of the flat vector, to their places.
+    pub fn pack_range<T: Scalar + Math>(
+        &self,
+        table: &KernelTable<T>,
+        theta: &[T],
+        first: usize,
+        packed: &SharedMut<T>,
+    ) {
+        assert!(packed.len() >= self.len, "the packed vector has the length of the layout");
+        for s in self.scatters.as_ref().expect("asked before") {
+            // The range, counted from the first element of the array.
+            let (lo, hi) = (first.saturating_sub(s.first), (first + theta.len()).saturating_sub(s.first));
+            let element = |i: usize| s.first + i - first;
+            match s.form {
+                Lie::Plain(len) => {
+                    let hi = hi.min(len);
+                    if lo < hi {
+                        // SAFETY: forms are disjoint in the packed vector, and ranges in the flat one.
+                        let to = unsafe { packed.slice_mut(s.at + lo..s.at + hi) };
+                        to.copy_from_slice(&theta[element(lo)..=element(hi - 1)]);
+                    }
+                }
+                Lie::Rows { m, k, pitch } => {
+                    let mut i = lo / pitch;
+                    while i < m && i * pitch < hi {
+                        let (panel, rows) = (i / ROWS, ROWS.min(m - i));
+                        let panel_at = s.at + panel * ROWS * k;
+                        if i % ROWS == 0 && lo <= i * pitch && (i + rows - 1) * pitch + k <= hi {
+                            let from = &theta[element(i * pitch)..=element((i + rows - 1) * pitch + k - 1)];
+                            // SAFETY: all of the panel's elements are in this range.
+                            let to = unsafe { packed.slice_mut(panel_at..panel_at + ROWS * k) };
+                            // SAFETY: `from` holds the rows, `to` one panel.
+                            unsafe { (table.pack)(from.as_ptr(), to.as_mut_ptr(), rows, k, pitch, 1, 0, 1) };
+                            i += rows;
+                            continue;
+                        }
+                        let (from, to) = (lo.max(i * pitch), hi.min(i * pitch + k));
+                        for e in from..to.max(from) {
+                            let place = panel_at + (e - i * pitch) * ROWS + i % ROWS;
+                            // SAFETY: the place of one element of this range.
+                            unsafe { packed.slice_mut(place..place + 1)[0] = theta[element(e)] };
+                        }
+                        i += 1;
+                    }
+                }
+                Lie::Columns { m, k, pitch } => {
+                    // Whole columns together, what is left of the first and the last one by one.
+                    let whole = lo.div_ceil(pitch)..(hi + pitch).saturating_sub(m).div_euclid(pitch).min(k);
+                    let mut c = lo / pitch;
+                    while c < k && c * pitch < hi {
+                        if whole.contains(&c) {
+                            let columns = whole.end - c;
+                            for i in (0..m).step_by(ROWS) {
+                                let rows = ROWS.min(m - i);
+                                let from =
+                                    &theta[element(c * pitch + i)..=element((whole.end - 1) * pitch + i + rows - 1)];
+                                let at = s.at + (i * k) + c * ROWS;
+                                // SAFETY: the places of these columns' elements, and zeros below the last row.
+                                let to = unsafe { packed.slice_mut(at..at + columns * ROWS) };
+                                // SAFETY: `from` holds the columns' rows, `to` as much of one panel.
+                                unsafe { (table.pack)(from.as_ptr(), to.as_mut_ptr(), rows, columns, 1, pitch, 0, 1) };
+                            }
+                            c = whole.end;
+                            continue;
+                        }
+                        let (from, to) = (lo.max(c * pitch), hi.min(c * pitch + m));
+                        for e in from..to.max(from) {
+                            let i = e - c * pitch;
+                            let place = s.at + i / ROWS * ROWS * k + c * ROWS + i % ROWS;
+                            // SAFETY: the place of one element of this range.
+                            unsafe { packed.slice_mut(place..place + 1)[0] = theta[element(e)] };
+                        }
+                        c += 1;
+                    }
+                }
+            }
         }
     }
 

@@ -76,6 +76,7 @@ codes! {
     ZeroDivergence "E0512" "zero-divergence" Error;
     TransportIgnoresLabels "E0520" "transport-ignores-labels" Error;
     SinkhornNotConverged "E0521" "sinkhorn-not-converged" Error;
+    TimesOutOfOrder "E0550" "times-out-of-order" Error;
     MissingBlock "E0601" "missing-block" Error;
     UnknownKey "E0602" "unknown-key" Error;
     UnknownMetric "E0603" "unknown-metric" Error;
@@ -89,14 +90,24 @@ codes! {
     UnusedAxis "E0611" "unused-axis" Error;
     NotYetTrainable "E0612" "no-gradient-through-solve" Error;
     NotAvailable "E0613" "not-available-yet" Error;
+    NoLabels "E0630" "no-labels" Error;
+    JudgedByTraining "E0631" "judged-by-training-rows" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;
     TooManySteps "E0704" "too-many-steps" Error;
+    BadTimes "E0710" "sample-times-out-of-order" Error;
     FileNotFound "E0801" "file-not-found" Error;
     CannotWrite "E0802" "cannot-write" Error;
     ExpectFailed "E0803" "expect-failed" Error;
     BadCheckpoint "E0804" "bad-checkpoint" Error;
+    NoColumn "E0811" "no-such-column" Error;
+    NotANumber "E0812" "not-a-number" Error;
+    MissingValue "E0813" "missing-value" Error;
+    Ragged "E0814" "ragged-rows" Error;
+    DataEmpty "E0815" "no-rows" Error;
+    DataFormat "E0816" "data-format" Error;
+    BadLabel "E0817" "bad-label" Error;
     Internal "E9999" "internal" Error;
     UnusedName "W0201" "unused-name" Warning;
     TimeIgnored "W0501" "time-ignored" Warning;
@@ -106,4 +117,5 @@ codes! {
     SourceNotGaussian "W0521" "source-not-gaussian" Warning;
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;
     Untrained "W0602" "untrained-parameters" Warning;
+    NoTestRows "W0810" "no-test-rows" Warning;
 }

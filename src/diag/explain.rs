@@ -55,6 +55,7 @@ pages! {
     ZeroDivergence "E0512";
     TransportIgnoresLabels "E0520";
     SinkhornNotConverged "E0521";
+    TimesOutOfOrder "E0550";
     MissingBlock "E0601";
     UnknownKey "E0602";
     UnknownMetric "E0603";
@@ -68,14 +69,24 @@ pages! {
     UnusedAxis "E0611";
     NotYetTrainable "E0612";
     NotAvailable "E0613";
+    NoLabels "E0630";
+    JudgedByTraining "E0631";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";
     StepTooSmall "E0703";
     TooManySteps "E0704";
+    BadTimes "E0710";
     FileNotFound "E0801";
     CannotWrite "E0802";
     ExpectFailed "E0803";
     BadCheckpoint "E0804";
+    NoColumn "E0811";
+    NotANumber "E0812";
+    MissingValue "E0813";
+    Ragged "E0814";
+    DataEmpty "E0815";
+    DataFormat "E0816";
+    BadLabel "E0817";
     Internal "E9999";
     UnusedName "W0201";
     TimeIgnored "W0501";
@@ -85,6 +96,7 @@ pages! {
     SourceNotGaussian "W0521";
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
+    NoTestRows "W0810";
 }
 
 /// The page of a code or slug.

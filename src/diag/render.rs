@@ -28,6 +28,9 @@ pub fn graphical(d: &Diagnostic, sources: &SourceMap, width: usize, colour: bool
     for page in pages(d, sources) {
         handler.render_report(&mut out, &page).expect("writing to a string succeeds");
     }
+    for label in d.secondary.iter().filter(|l| is_aside(l, d, sources)) {
+        wrap(&mut out, "  see:  ", "        ", &aside(label, sources), width);
+    }
     for note in &d.notes {
         wrap(&mut out, "  note: ", "        ", note, width);
     }
@@ -138,11 +141,30 @@ impl miette::Diagnostic for Page {
     }
 }
 
+/// A place in the library beside a place in the user's file: the reader did not write it, so a line says where it is.
+fn is_aside(label: &Label, d: &Diagnostic, sources: &SourceMap) -> bool {
+    let is_std = |l: &Label| sources.file(l.span.file).is_std;
+    is_std(label) && d.primary.as_ref().is_some_and(|p| !is_std(p))
+}
+
+/// `` `out` has no default: `out: int`, <std/fields.flow>:17:44 ``
+fn aside(label: &Label, sources: &SourceMap) -> String {
+    let (line, column) = position(sources, label.span.file, label.span.start);
+    let place = format!("{}:{line}:{column}", sources.file(label.span.file).name);
+    match sources.text(label.span) {
+        text if text.len() <= 40 && !text.contains(['\n', '`']) && !label.text.contains(&format!("`{text}`")) => {
+            format!("{}: `{text}`, {place}", label.text)
+        }
+        _ => format!("{}, {place}", label.text),
+    }
+}
+
 /// Miette allows one source in a report, so labels in other files become pages of their own behind the first.
 fn pages(d: &Diagnostic, sources: &SourceMap) -> Vec<Page> {
     let head = format!("{} ({})", d.code.number(), d.code.slug());
     let home = d.primary.as_ref().map(|l| l.span.file);
-    let (near, far): (Vec<&Label>, Vec<&Label>) = d.secondary.iter().partition(|l| Some(l.span.file) == home);
+    let shown = d.secondary.iter().filter(|l| !is_aside(l, d, sources));
+    let (near, far): (Vec<&Label>, Vec<&Label>) = shown.partition(|l| Some(l.span.file) == home);
     let mut all = vec![page(Some(head), d.code.severity(), &d.message, d.primary.as_ref(), &near, sources)];
     for label in far {
         let bare = Label { span: label.span, text: "here".to_string() };

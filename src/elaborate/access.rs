@@ -54,6 +54,7 @@ impl Elaborator<'_> {
     pub fn can_draw(&self, v: &Value) -> bool {
         match v {
             Value::Law(l) => l.def.sampler.is_some(),
+            Value::Data(_) => true,
             _ => false,
         }
     }
@@ -117,6 +118,8 @@ impl Elaborator<'_> {
             inits: vec![x],
             derivs: vec![rate],
             solver: u32::MAX,
+            at: None,
+            noise: None,
         });
         Ok(ends[0])
     }

@@ -37,6 +37,14 @@ impl Elaborator<'_> {
         {
             return Ok(v);
         }
+        let classes = matches!(&a.0, Value::Class(_)) || matches!(&b.0, Value::Class(_));
+        let (a, b) = match op {
+            BinaryOp::Eq | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge if classes => {
+                let none = self.no_class(0).node;
+                ((Self::class_number(a.0, none), a.1), (Self::class_number(b.0, none), b.1))
+            }
+            _ => (a, b),
+        };
         match op {
             BinaryOp::And | BinaryOp::Or => self.logic(op, a, b),
             BinaryOp::Range => {

@@ -1,7 +1,7 @@
 //! Statements: `let`, `draw`, `param`, `minimize`.
 
 use super::value::Value;
-use super::{Ctx, Elaborator, Reported, Res, errors};
+use super::{Ctx, Elaborator, Reported, Res, errors, set_errors};
 use crate::ir::{Init, NodeId, Op, ParamDecl};
 use crate::source::Span;
 use crate::syntax::ast::{self, Body, ParamInit, Pattern, Stmt, StmtKind};
@@ -72,6 +72,7 @@ impl Elaborator<'_> {
                 let drawn = self.draw_from(&l, law.span);
                 self.sites.pop();
                 let mut v = drawn?;
+                self.label_given(pattern, &v, &l, law.span)?;
                 if let Some(ty) = ty {
                     v = self.check_type(v, ty, law.span, &name, ctx)?;
                 }
@@ -109,6 +110,17 @@ impl Elaborator<'_> {
             }
             _ => Ok(v),
         }
+    }
+
+    /// A pattern of the user's file that asks for a label gets one; the library hands on what there is.
+    fn label_given(&mut self, p: &Pattern, v: &Value, law: &Value, span: Span) -> Res<()> {
+        let Pattern::Tuple { condition: Some(c), .. } = p else { return Ok(()) };
+        let has = matches!(v, Value::Tuple(s) if !matches!(s.condition, None | Some(Value::None)));
+        if has || self.sources.file(c.span.file).is_std {
+            return Ok(());
+        }
+        let found = self.describe(law);
+        Err(self.report(set_errors::no_label(&found, span, c.span)))
     }
 
     pub(crate) fn bind_pattern(&mut self, p: &Pattern, v: Value, span: Span, ctx: &Ctx) -> Res<()> {
@@ -157,13 +169,37 @@ impl Elaborator<'_> {
             let here = !self.sources.file(p.name.span.file).is_std;
             let user = |f: &super::Frame| !self.sources.file(f.span.file).is_std;
             let call = self.calls.iter().rev().find(|f| here && user(f)).map(|f| f.span);
-            let is_fn = |f: &&super::Frame| matches!(self.module.user.get(&f.name), Some(crate::resolve::Def::Fun(d)) if d.define.kind == ast::DefKind::Fn);
-            let owner = self.calls.iter().find(is_fn).map(|f| f.name.clone());
+            let owner = self.calls.iter().find_map(|f| match self.module.user.get(&f.name) {
+                Some(crate::resolve::Def::Fun(d)) if d.define.kind == ast::DefKind::Fn => Some(self.owning_header(d)),
+                _ => None,
+            });
             let d = errors::misplaced_param(&p.name.name, p.name.span, call, owner.as_deref());
             return Err(self.report(d));
         };
         let name = owner.next(&p.name.name);
+        self.asked.push(name.clone());
         Ok(Value::Node(self.param(ParamDecl { name, shape, init, span: p.name.span })))
+    }
+
+    /// The header of a `fn` with the keyword that would let it own parameters: `field v(x, t)`, `net f(x)`.
+    fn owning_header(&self, d: &crate::resolve::FunDef) -> String {
+        let name = &d.define.name;
+        let end = match (&d.define.result, &d.define.body) {
+            (Some(_), _) => None,
+            (None, Body::Expr(e)) => Some(e.span.start),
+            (None, Body::Block { span, .. }) => Some(span.start),
+        };
+        let header =
+            end.map(|end| self.sources.text(Span { end, ..name.span }).trim_end_matches(['=', ' ', '{', '\n']));
+        let header = match header {
+            Some(h) if h.len() <= 60 => h.to_owned(),
+            Some(_) | None => format!("{}(...)", name.name),
+        };
+        let keyword = match d.define.header.inputs.as_slice() {
+            [_, t] if t.name.name == "t" => "field",
+            _ => "net",
+        };
+        format!("{keyword} {header}")
     }
 
     /// `param` at top level.

@@ -3,7 +3,7 @@
 use super::block::Outcome;
 use super::builtin::Builtin;
 use super::value::{Callee, Env, Fun, Law, Value};
-use super::{CALL_DEPTH, Ctx, Elaborator, Frame, Reported, Res, errors};
+use super::{CALL_DEPTH, Ctx, Elaborator, Frame, Reported, Res, errors, set_errors};
 use crate::diag::Code;
 use crate::resolve::{FunDef, Origin};
 use crate::source::Span;
@@ -129,6 +129,8 @@ impl Elaborator<'_> {
             | Value::List(_)
             | Value::Tuple(_)
             | Value::Range(..)
+            | Value::Class(_)
+            | Value::Data(_)
             | Value::Host(_)) => {
                 let found = self.describe(&other);
                 Err(self.report(errors::not_a_function(&found, span)))
@@ -296,7 +298,19 @@ impl Elaborator<'_> {
         let name = &d.define.name.name;
         let message = errors::count_of_arguments(name, takes, args.positional.len());
         let (at, signature) = (args.positional.get(takes).map_or(args.span, |(_, s)| *s), self.signature(&d.define));
-        self.report(errors::too_many(name, message, at, &signature, d.define.name.span))
+        let joined = self.joined(takes, args);
+        self.report(errors::too_many(name, message, at, &signature, d.define.name.span, joined))
+    }
+
+    /// `concat(x, t)`, if one vector is taken and numbers and vectors of the file are given.
+    fn joined(&self, takes: usize, args: &Args) -> Option<String> {
+        let plain = |(v, at): &(Value, Span)| {
+            matches!(v, Value::Node(n) if self.program.dag.shape(*n).len() <= 1)
+                && !self.sources.file(at.file).is_std
+                && self.sources.text(*at).len() <= 30
+        };
+        let texts = || args.positional.iter().map(|(_, at)| self.sources.text(*at)).collect::<Vec<_>>();
+        (takes == 1 && args.positional.iter().all(plain)).then(|| format!("concat({})", texts().join(", ")))
     }
 
     fn known_argument(&mut self, d: &FunDef, name: &str, span: Span, inputs_too: bool) -> Res<()> {
@@ -321,7 +335,9 @@ impl Elaborator<'_> {
             (None, Some(l)) => l.define.header.config.iter().map(|f| f.name.name.clone()).collect(),
             (None, None) => facets()
                 .next()
-                .map(|f| f.define.header.inputs.iter().chain(&f.define.header.config).map(|f| f.name.name.clone()).collect())
+                .map(|f| {
+                    f.define.header.inputs.iter().chain(&f.define.header.config).map(|f| f.name.name.clone()).collect()
+                })
                 .unwrap_or_default(),
         };
         let mut given = law.given.clone();
@@ -331,7 +347,7 @@ impl Elaborator<'_> {
             let signature = self.signature(&first.define);
             let (name, takes, given) = (&law.def.name, ordered.len(), args.positional.len());
             let message = errors::count_of_arguments(name, takes, given);
-            return Err(self.report(errors::too_many(name, message, at, &signature, first.define.name.span)));
+            return Err(self.report(errors::too_many(name, message, at, &signature, first.define.name.span, None)));
         }
         let first = facets().next().expect("a law has a facet").clone();
         let mut failed = false;
@@ -363,7 +379,16 @@ impl Elaborator<'_> {
         if failed {
             return Err(Reported);
         }
-        Ok(Value::Law(Rc::new(Law { def: law.def.clone(), given, span: args.span })))
+        let takes = facets().any(|f| f.define.header.condition.is_some());
+        let condition = match args.condition {
+            Some((v, at)) if !takes && !matches!(v, Value::None) => {
+                let defined = (!self.sources.file(first.define.name.span.file).is_std).then(|| law.def.span());
+                return Err(self.report(set_errors::law_takes_no_condition(&law.def.name, at, defined)));
+            }
+            Some(given) => Some(given),
+            None => law.condition.clone(),
+        };
+        Ok(Value::Law(Rc::new(Law { def: law.def.clone(), given, condition, span: args.span })))
     }
 
     /// Calls a value with positional nodes only: for couplings of passes such as checks and metrics.

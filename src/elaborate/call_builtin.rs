@@ -3,7 +3,7 @@
 use super::builtin::Builtin;
 use super::call::Args;
 use super::value::{Callee, Seq, Value};
-use super::{Elaborator, Reported, Res, errors};
+use super::{Elaborator, Reported, Res, errors, set_errors};
 use crate::ir::{DrawKind, NodeId, UnaryFn};
 use crate::source::Span;
 use crate::syntax::ast::Pattern;
@@ -66,8 +66,14 @@ impl Elaborator<'_> {
             }
             Builtin::OneHot => {
                 let a = self.arity(b, &args, 2, &[])?;
-                let n = self.need_int(&a[1].0, "how many classes", a[1].1)?.max(1) as usize;
-                let i = self.scalar(&a[0].0, a[0].1, "the class")?;
+                let n = self.need_int(&a[1].0, "how many classes", a[1].1)?.clamp(1, 1 << 16) as usize;
+                let i = match &a[0].0 {
+                    Value::Class(c) if c.count > n => {
+                        return Err(self.report(set_errors::classes_differ(n, c.count, a[0].1, None)));
+                    }
+                    Value::Class(c) => c.node,
+                    other => self.scalar(&other.clone(), a[0].1, "the class")?,
+                };
                 let dag = &mut self.program.dag;
                 let classes: Vec<f64> = (0..n).map(|k| k as f64).collect();
                 let classes = dag.tensor(&classes, vec![n]);
@@ -96,6 +102,12 @@ impl Elaborator<'_> {
             Builtin::Map => {
                 let a = self.arity(b, &args, 2, &[])?;
                 self.lambda_takes(b, &a[1], &["item"])?;
+                if let Value::Node(n) = a[0].0
+                    && !self.program.dag.shape(n).is_empty()
+                    && self.program.dag.level(n) > crate::ir::Level::Const
+                {
+                    return self.map_rows(n, &a[1], args.span);
+                }
                 let mut out = Vec::new();
                 for (label, item) in self.items(&a[0].0, a[0].1)? {
                     self.spend(args.span)?;
@@ -152,7 +164,14 @@ impl Elaborator<'_> {
             Builtin::RawUniform => self.raw(DrawKind::Uniform, b, &args),
             Builtin::RawNormal => self.raw(DrawKind::Normal, b, &args),
             Builtin::OptimalTransport | Builtin::Sinkhorn => self.transport(b, &args),
-            Builtin::Exact | Builtin::Permute | Builtin::Resample => {
+            Builtin::File => self.file(&args),
+            Builtin::Exact
+            | Builtin::Permute
+            | Builtin::Resample
+            | Builtin::PerFeature
+            | Builtin::Global
+            | Builtin::Each
+            | Builtin::ByLabel => {
                 let found = format!("the word `{}`", b.name());
                 Err(self.report(errors::not_a_function(&found, args.span)))
             }
@@ -186,7 +205,7 @@ impl Elaborator<'_> {
     }
 
     /// Exactly `n` positional arguments and only the named ones in `options`.
-    fn arity(&mut self, b: Builtin, args: &Args, n: usize, options: &[&str]) -> Res<Vec<(Value, Span)>> {
+    pub(super) fn arity(&mut self, b: Builtin, args: &Args, n: usize, options: &[&str]) -> Res<Vec<(Value, Span)>> {
         self.only_options(b, args, options)?;
         if args.positional.len() != n {
             let message = format!(
@@ -255,6 +274,11 @@ impl Elaborator<'_> {
     fn dim(&mut self, args: &Args) -> Res<Value> {
         let a = self.arity(Builtin::Dim, args, 1, &[])?;
         let (v, span) = &a[0];
+        if let Value::Data(set) = v
+            && let [item] = set.items.as_slice()
+        {
+            return Ok(Value::Int(item.shape.first().copied().unwrap_or(1) as i64));
+        }
         if matches!(v, Value::Law(_)) {
             let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), "dim");
             let drawn = inner.draw_from(v, *span)?;

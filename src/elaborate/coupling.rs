@@ -7,7 +7,7 @@
 use super::builtin::Builtin;
 use super::call::{Args, Named};
 use super::coupling_errors;
-use super::value::{Callee, Entropic, Fun, HostKind, HostLaw, Seq, Transport, Value};
+use super::value::{Callee, Class, Entropic, Fun, HostKind, HostLaw, Seq, Transport, Value};
 use super::{Elaborator, HostUse, Res, errors};
 use crate::autodiff;
 use crate::ir::{DrawKind, InputId, NodeId, Op, Program};
@@ -105,8 +105,8 @@ impl Elaborator<'_> {
 
     /// Pairs from a coupling over a set of samples: inputs that the host fills, and the programs that it fills them from.
     pub(crate) fn draw_pairs(&mut self, h: &HostLaw, span: Span) -> Res<Value> {
-        let p0 = self.side_program(&h.laws.0, "x0", span)?;
-        let p1 = self.side_program(&h.laws.1, "x1", span)?;
+        let (p0, c0) = self.side_program(&h.laws.0, "x0", span)?;
+        let (p1, c1) = self.side_program(&h.laws.1, "x1", span)?;
         let shape = |p: &Program, name: &str| p.output(name).map(|n| p.dag.shape(n).to_vec());
         let (s0, s1) = (shape(&p0, "x").unwrap_or_default(), shape(&p1, "x").unwrap_or_default());
         if s0 != s1 {
@@ -133,6 +133,17 @@ impl Elaborator<'_> {
             }
             (Some(s), _) | (None, Some(s)) => Some(s.clone()),
         };
+        if let (Some(a), Some(b)) = (c0, c1)
+            && a != b
+        {
+            let d = errors::shape_expected(
+                &format!("labels of {a} classes paired with labels of {b}"),
+                "labels of one kind",
+                h.span,
+                None,
+            );
+            return Err(self.report(d));
+        }
         if of_label.is_some() && t.condition.is_none() {
             return Err(self.report(coupling_errors::ignores_labels(t.entropic.is_some(), h.span)));
         }
@@ -149,11 +160,16 @@ impl Elaborator<'_> {
             span: h.span,
         });
         let items = vec![(None, Value::Node(x0)), (None, Value::Node(x1))];
-        Ok(Value::Tuple(Rc::new(Seq { items, condition: y.map(Value::Node) })))
+        let label = |node| match c0.or(c1) {
+            Some(count) => Value::Class(Class { node, count }),
+            None => Value::Node(node),
+        };
+        Ok(Value::Tuple(Rc::new(Seq { items, condition: y.map(label) })))
     }
 
-    /// A program of its own that draws once from a law, with the sites that an independent coupling has here.
-    fn side_program(&mut self, law: &Value, name: &str, span: Span) -> Res<Program> {
+    /// A program of its own that draws once from a law, with the sites that an independent coupling has here; and how many
+    /// classes its label is of, if that is a class.
+    fn side_program(&mut self, law: &Value, name: &str, span: Span) -> Res<(Program, Option<usize>)> {
         let here = self.sites.last().expect("a root site").path.clone();
         let root = format!("{here}.independent.{name}");
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), &root);
@@ -165,14 +181,21 @@ impl Elaborator<'_> {
         };
         let n = inner.node(&x, span)?;
         inner.program.outputs.push(("x".into(), n));
+        let mut classes = None;
         if let Some(y) = y.filter(|y| !matches!(y, Value::None)) {
-            let n = inner.node(&y, span)?;
+            let n = match &y {
+                Value::Class(c) => {
+                    classes = Some(c.count);
+                    c.node
+                }
+                _ => inner.node(&y, span)?,
+            };
             inner.program.outputs.push(("y".into(), n));
         }
         if !inner.program.params.is_empty() || !inner.hosts.is_empty() {
             return Err(inner.report(errors::trained_side(span)));
         }
-        Ok(inner.program)
+        Ok((inner.program, classes))
     }
 
     /// Warns where a Brownian bridge joins pairs of a Sinkhorn plan whose regularisation belongs to another bridge.
@@ -264,7 +287,9 @@ impl Elaborator<'_> {
             None => None,
             Some(Value::Host(h)) => Some(h.laws.0.clone()),
             Some(Value::Fun(f)) => match &f.callee {
-                Callee::Def(d) if d.define.kind == DefKind::Coupling && self.sources.file(d.define.name.span.file).is_std => {
+                Callee::Def(d)
+                    if d.define.kind == DefKind::Coupling && self.sources.file(d.define.name.span.file).is_std =>
+                {
                     f.given.iter().find(|(n, _)| n == "a").map(|(_, v)| v.clone())
                 }
                 Callee::Def(_) | Callee::Lambda { .. } => return None,

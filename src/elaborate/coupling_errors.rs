@@ -29,7 +29,10 @@ pub fn ignores_labels(entropic: bool, span: Span) -> Diagnostic {
         "pairs points whatever their labels",
     )
     .note("each label would then be trained from its own part of the source, while sampling starts from all of it")
-    .help(format!("let labels count, e.g. `{name}(condition: 100)`: the cost adds this where labels differ"))
+    .help(format!(
+        "let labels count, e.g. `{name}(condition: 100)`: the cost adds this where labels differ; where nothing reads \
+         labels, say so by `condition: 0`"
+    ))
 }
 
 /// `W0520`

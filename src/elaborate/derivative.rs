@@ -33,6 +33,11 @@ impl Elaborator<'_> {
             let found = "a name that stands for something else";
             return Err(self.report(errors::bad_target(b.name(), wrt.span, found, errors::Target::Expression)));
         }
+        if matches!(b, Builtin::Diff | Builtin::Partial) && !self.program.dag.shape(wrt_node).is_empty() {
+            let shape = errors::shape_name(self.program.dag.shape(wrt_node));
+            let e = self.sources.text(of.span);
+            return Err(self.report(errors::diff_of_vector(b.name(), (target, &shape), wrt.span, e)));
+        }
         let (value, hold) = match b {
             Builtin::Partial => self.held(of, target, ctx)?,
             _ => (self.expr(of, ctx)?, vec![]),

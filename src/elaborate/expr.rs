@@ -4,8 +4,6 @@ use super::builtin::Builtin;
 use super::value::{Callee, Env, Fun, Law, Seq, Value};
 use super::{Ctx, Elaborator, Reported, Res, errors};
 use crate::diag::Code;
-use crate::ir::RegionId;
-use crate::ir::Solve;
 use crate::resolve::{Def, Origin};
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, ExprKind, UnaryOp};
@@ -144,7 +142,7 @@ impl Elaborator<'_> {
                 return Ok(Some(Value::Fun(Rc::new(Fun { callee: Callee::Def(f.clone()), given: vec![], span }))));
             }
             Def::Law(l) => {
-                return Ok(Some(Value::Law(Rc::new(Law { def: l.clone(), given: vec![], span }))));
+                return Ok(Some(Value::Law(Rc::new(Law { def: l.clone(), given: vec![], condition: None, span }))));
             }
             Def::Axis(..) => {
                 if let Some(v) = self.arm.get(name) {
@@ -205,7 +203,7 @@ impl Elaborator<'_> {
     }
 
     /// Row `i` of a matrix, element `i` of a vector.
-    fn row(&mut self, n: crate::ir::NodeId, i: usize) -> crate::ir::NodeId {
+    pub(super) fn row(&mut self, n: crate::ir::NodeId, i: usize) -> crate::ir::NodeId {
         let dag = &mut self.program.dag;
         let rest = dag.shape(n)[1..].to_vec();
         let part = dag.slice(n, 0, i, 1);
@@ -310,6 +308,9 @@ impl Elaborator<'_> {
         if matches!((&a, &b), (Value::None, Value::None)) {
             return Ok(Value::None);
         }
+        if let Some(class) = self.class_if(c, &a, &b) {
+            return Ok(class);
+        }
         let (x, y) = (self.node(&a, then.span)?, self.node(&b, otherwise.span)?);
         let (x, y) = self.fit("if", span, (x, then.span), (y, otherwise.span), false)?;
         let (c, x) = self.fit("if", span, (c, cond.span), (x, then.span), false)?;
@@ -317,93 +318,6 @@ impl Elaborator<'_> {
         let select = self.program.dag.select(c, x, y);
         let truth = matches!((&a, &b), (Value::Truth(_) | Value::Bool(_), Value::Truth(_) | Value::Bool(_)));
         Ok(if truth { Value::Truth(select) } else { Value::Node(select) })
-    }
-
-    fn solve_expr(&mut self, s: &ast::Solve, span: Span, ctx: &Ctx) -> Res<Value> {
-        let Some(to) = &s.to else {
-            return Err(self.report(errors::solve_over_times(s.from.span)));
-        };
-        let from = self.expr(&s.from, ctx)?;
-        let to_value = self.expr(to, ctx)?;
-        let t0 = self.scalar(&from, s.from.span, "the start of a solve")?;
-        let t1 = self.scalar(&to_value, to.span, "the end of a solve")?;
-        let mut inits = Vec::new();
-        for q in &s.equations {
-            let v = self.expr(&q.initial, ctx)?;
-            inits.push(self.node(&v, q.initial.span)?);
-        }
-        let solver = match &s.solver {
-            None => u32::MAX,
-            Some(e) => {
-                let v = self.expr(e, ctx)?;
-                let solver = self.solver_value(&v, e.span)?;
-                let known = self.solvers.iter().position(|o| *o == solver);
-                known.unwrap_or_else(|| {
-                    self.solvers.push(solver);
-                    self.solvers.len() - 1
-                }) as u32
-            }
-        };
-        let region = RegionId(self.regions);
-        self.regions += 1;
-        let inner = Ctx { env: Env::child(Some(&ctx.env)), origin: ctx.origin, targets: ctx.targets.clone() };
-        let time = self.program.dag.time(region);
-        inner.env.bind(&s.time.name, Value::Node(time));
-        for (i, q) in s.equations.iter().enumerate() {
-            let shape = self.program.dag.shape(inits[i]).to_vec();
-            let state = self.program.dag.state(region, i as u32, shape);
-            inner.env.bind(&q.name.name, Value::Node(state));
-        }
-        let mut derivs = Vec::new();
-        let mut failed = false;
-        for (i, q) in s.equations.iter().enumerate() {
-            let Ok(v) = self.expr(&q.rhs, &inner) else {
-                failed = true;
-                continue;
-            };
-            let mut n = self.node(&v, q.rhs.span)?;
-            let (found, expected) = (self.program.dag.shape(n).to_vec(), self.program.dag.shape(inits[i]).to_vec());
-            if found.is_empty() && !expected.is_empty() {
-                n = self.program.dag.broadcast(n, &expected);
-            } else if found != expected {
-                let name = &q.name.name;
-                failed = true;
-                self.report(errors::shape_expected(
-                    &errors::shape_name(&found),
-                    &format!("{} for the derivative of `{name}`", errors::shape_name(&expected)),
-                    q.rhs.span,
-                    Some((q.initial.span, format!("`{name}` starts as {}", errors::shape_name(&expected)))),
-                ));
-            }
-            derivs.push(n);
-        }
-        if failed {
-            return Err(Reported);
-        }
-        self.program.dag.set_span(Some(span));
-        let names: Vec<String> = s.equations.iter().map(|q| q.name.name.clone()).collect();
-        if self.energy.is_some() {
-            return self.solve_with_energy(Solve { region, t0, t1, names, inits, derivs, solver });
-        }
-        let ends = self.program.dag.solve(Solve { region, t0, t1, names: names.clone(), inits, derivs, solver });
-        let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
-        Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
-    }
-
-    /// Adds `energy' = dot(x', x') from 0` for the first component.
-    fn solve_with_energy(&mut self, mut solve: Solve) -> Res<Value> {
-        let rate = solve.derivs[0];
-        let square = self.dot(rate, rate);
-        let zero = self.program.dag.constant(0.0);
-        solve.derivs.push(square);
-        solve.inits.push(zero);
-        solve.names.push("energy".into());
-        let names = solve.names.clone();
-        let mut ends = self.program.dag.solve(solve);
-        let energy = ends.pop().expect("the component added above");
-        self.energy.get_or_insert_default().push(energy);
-        let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
-        Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
     }
 
     /// A real as a node.
@@ -414,7 +328,22 @@ impl Elaborator<'_> {
             Ok(n)
         } else {
             let found = errors::shape_name(&shape);
-            Err(self.report(errors::real_expected(what, &found, span)))
+            Err(self.report(errors::real_expected(what, &found, span, self.squared(span))))
         }
+    }
+
+    /// `e` where a short `e^2` is written, without its parentheses.
+    fn squared(&self, span: Span) -> Option<&'_ str> {
+        let base = self.sources.text(span).strip_suffix("^2")?.trim();
+        let inner = base.strip_prefix('(').and_then(|b| b.strip_suffix(')'));
+        let mut depth = 0_i32;
+        let whole = inner.is_some_and(|b| {
+            b.chars().all(|c| {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                depth >= 0
+            })
+        });
+        let e = if whole { inner? } else { base };
+        (e.len() <= 60 && !e.contains('\n')).then_some(e)
     }
 }

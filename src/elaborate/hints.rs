@@ -37,6 +37,9 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
             "write `if ... then 1 else 0`".into()
         }
         "a number, vector or matrix" | "a real" if found.starts_with('"') => "numbers stand without quotes".into(),
+        "a number, vector or matrix" | "a real" | "a vec" if is("one of") || is("a class") => {
+            "a class is no number: `embed(y, 32)` or `one_hot(y, 10)` makes a vector of it".into()
+        }
         "a number, vector or matrix" if is("a record of") => "take one of its members, e.g. `.x`".into(),
         _ if expected.starts_with("an integer") && found.starts_with('"') => "numbers stand without quotes".into(),
         _ if expected.starts_with("an integer") && number => "write a whole number, or round it with `floor`".into(),
@@ -46,6 +49,9 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
         "a condition" => "a condition is a comparison, e.g. `x[0] < 0`, or `true` or `false`".into(),
         "a list" if number => "write it in brackets, e.g. `[64, 64]`, or as a range, e.g. `0..3`".into(),
         "a list" => "a list is e.g. `[64, 64]` or the range `0..3`".into(),
+        "a function" if found.starts_with('"') => {
+            format!("a function is named without quotes: `{}`", found.trim_matches('"'))
+        }
         "a fn" | "a function" => "a function is e.g. `tanh`, `silu`, or `x => x * sigmoid(x)`".into(),
         _ => return None,
     })

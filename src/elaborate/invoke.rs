@@ -4,7 +4,7 @@ use super::block::Outcome;
 use super::call::Args;
 use super::value::{Env, Value};
 use super::{Ctx, Elaborator, Reported, Res, Scope, errors};
-use crate::resolve::FunDef;
+use crate::resolve::{FunDef, Origin};
 use crate::source::Span;
 use crate::syntax::ast::{self, DefKind, Formal};
 use std::rc::Rc;
@@ -55,15 +55,19 @@ impl Elaborator<'_> {
             let args = Args { positional: positional.to_vec(), named: vec![], condition: None, span };
             return Err(self.too_many(d, &args));
         }
+        // The library hands labels on to whatever takes them; a user's call says what it means.
+        let by_library = self.sources.file(span.file).is_std && d.origin == Origin::User;
         if let Some((c, cspan)) = &condition
             && h.condition.is_none()
             && !matches!(c, Value::None)
+            && !by_library
         {
             let s = self.signature(&d.define);
             return Err(self.report(errors::no_condition(name, *cspan, &s, d.define.name.span)));
         }
         let mut config_key = String::new();
         let mut failed = false;
+        let mut missing: Vec<(&Formal, bool)> = Vec::new();
         for (i, f) in h.inputs.iter().chain(&h.config).enumerate() {
             let is_input = i < h.inputs.len();
             let named = given.iter().find(|(n, _)| *n == f.name.name).map(|(_, v)| v.clone());
@@ -72,8 +76,7 @@ impl Elaborator<'_> {
                 (None, Some(v), _) => (v, span),
                 (None, None, Some(e)) => (self.expr(e, ctx)?, e.span),
                 (None, None, None) => {
-                    let s = self.signature(&d.define);
-                    self.report(errors::missing_argument(name, &f.name.name, is_input, span, &s, f.span));
+                    missing.push((f, is_input));
                     ctx.env.bind(&f.name.name, Value::Poison);
                     failed = true;
                     continue;
@@ -107,6 +110,9 @@ impl Elaborator<'_> {
             }
             self.bind(&f.name.name, v, vspan, ctx)?;
         }
+        if !missing.is_empty() {
+            self.missing_arguments(d, positional, &missing, span);
+        }
         if failed {
             return Err(Reported);
         }
@@ -115,10 +121,7 @@ impl Elaborator<'_> {
             self.bridge_fits(d, positional, given);
         }
         if let Some(f) = &h.condition {
-            let v = match condition {
-                Some((v, s)) => self.admit(v, f, s, ctx)?,
-                None => Value::None,
-            };
+            let v = self.condition_value(d.define.kind, name, f, condition, span, ctx)?;
             ctx.env.bind(&f.name.name, v);
         }
         let site = self.sites.last_mut().expect("a root site").next(name);
@@ -158,6 +161,74 @@ impl Elaborator<'_> {
         }
     }
 
+    /// What a call leaves out, in one report, with what is most likely to be written.
+    fn missing_arguments(&mut self, d: &FunDef, positional: &[(Value, Span)], missing: &[(&Formal, bool)], span: Span) {
+        let known = |v: &Value| matches!(v, Value::Int(_) | Value::Real(_) | Value::Bool(_) | Value::Str(_));
+        let signature = self.signature(&d.define);
+        let name = &d.define.name.name;
+        let parts: Vec<(String, String)> = missing
+            .iter()
+            .map(|(f, by_position)| {
+                let word = f.name.name.clone();
+                let write = match (by_position, self.state_around(span)) {
+                    (true, _) => word.clone(),
+                    (false, Some(x)) if word == "out" => format!("out: dim({x})"),
+                    (false, _) => format!("{word}: ..."),
+                };
+                (word, write)
+            })
+            .collect();
+        let example = self.call_with(d, positional, missing);
+        // `v(64)` for a field with configuration: the inputs come later, from whoever calls it.
+        let configured = match (positional, d.define.header.config.first()) {
+            ([(v, at)], Some(c)) if known(v) && missing.iter().all(|m| m.1) => {
+                let call = format!("{name}({}: {})", c.name.name, self.sources.text(*at));
+                Some(format!("inputs are given by position, configuration by name: `{call}`"))
+            }
+            _ => None,
+        };
+        self.report(errors::missing_arguments(
+            name,
+            &parts,
+            span,
+            &signature,
+            missing[0].0.span,
+            configured.or(example),
+        ));
+    }
+
+    /// `flow_matching(v, straight)`: the call with a field of the file and a path of the library where they are missing.
+    fn call_with(&self, d: &FunDef, positional: &[(Value, Span)], missing: &[(&Formal, bool)]) -> Option<String> {
+        let is_field =
+            |def: &crate::resolve::Def| matches!(def, crate::resolve::Def::Fun(d) if d.define.kind == DefKind::Field);
+        let field = || self.module.user.iter().find(|(_, def)| is_field(def)).map(|(name, _)| name.clone());
+        let mut parts: Vec<String> = positional.iter().map(|(_, at)| self.sources.text(*at).to_owned()).collect();
+        for (f, _) in missing {
+            let Some(ast::TypeExpr::Name { name: ty, .. }) = &f.ty else { return None };
+            parts.push(match ty.name.as_str() {
+                "field" => field()?,
+                "path" => "straight".to_owned(),
+                _ => return None,
+            });
+        }
+        Some(format!("write `{}({})`", d.define.name.name, parts.join(", "))).filter(|s| s.len() <= 70)
+    }
+
+    /// The state of the field in whose body the place is.
+    fn state_around(&self, span: Span) -> Option<String> {
+        let inside = |d: &FunDef| {
+            let body = match &d.define.body {
+                ast::Body::Expr(e) => e.span,
+                ast::Body::Block { span, .. } => *span,
+            };
+            d.define.kind == DefKind::Field && body.file == span.file && (body.start..body.end).contains(&span.start)
+        };
+        self.module.user.values().find_map(|def| match def {
+            crate::resolve::Def::Fun(d) if inside(d) => Some(d.define.header.inputs.first()?.name.name.clone()),
+            _ => None,
+        })
+    }
+
     /// The ends of a path lie in one space; a real may stand for a constant vector.
     fn ends_fit(&mut self, d: &FunDef, span: Span, ctx: &Ctx) -> Res<()> {
         let [a, b, ..] = d.define.header.inputs.as_slice() else { return Ok(()) };
@@ -191,7 +262,8 @@ impl Elaborator<'_> {
             Value::Tableau(t) => t.name.clone(),
             Value::Solver(s) => s.method.name.clone(),
             // Run-time configuration does not choose a parameter set.
-            Value::Node(_) | Value::Truth(_) | Value::Host(_) | Value::Poison => "_".into(),
+            Value::Node(_) | Value::Truth(_) | Value::Class(_) | Value::Host(_) | Value::Poison => "_".into(),
+            Value::Data(s) => s.name.clone(),
         }
     }
 }

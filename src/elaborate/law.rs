@@ -4,7 +4,7 @@ use super::block::Outcome;
 use super::builtin::Builtin;
 use super::call::Args;
 use super::value::{Callee, Law, Value};
-use super::{Elaborator, Reported, Res, errors};
+use super::{Elaborator, Reported, Res, errors, set_errors};
 use crate::numeric::tableau::Method;
 use crate::resolve::FunDef;
 use crate::solve::SolverConfig;
@@ -16,13 +16,24 @@ use std::sync::Arc;
 impl Elaborator<'_> {
     /// One draw from a law or coupling.
     pub fn draw_from(&mut self, law: &Value, span: Span) -> Res<Value> {
+        self.draw_given(law, None, span)
+    }
+
+    /// One draw from a law, given a condition; a law that was configured with one has that.
+    pub fn draw_given(&mut self, law: &Value, condition: Option<(Value, Span)>, span: Span) -> Res<Value> {
         match law {
             Value::Poison => Err(Reported),
             Value::Law(l) => match &l.def.sampler {
                 Some(s) => {
                     let s = s.clone();
                     let given = facet_given(&s, l);
-                    let out = self.invoke(&s, &[], &given, None, span)?;
+                    let condition = condition.or_else(|| l.condition.clone());
+                    if let (Some((_, at)), None) = (&condition, &s.define.header.condition) {
+                        let defined = (!self.sources.file(s.define.name.span.file).is_std).then(|| l.def.span());
+                        let at = *at;
+                        return Err(self.report(set_errors::law_takes_no_condition(&l.def.name, at, defined)));
+                    }
+                    let out = self.invoke(&s, &[], &given, condition, span)?;
                     self.drawn(out, &s)
                 }
                 None => {
@@ -47,6 +58,7 @@ impl Elaborator<'_> {
                 self.draw_from(&host, span)
             }
             Value::Host(h) => self.draw_pairs(&h.clone(), span),
+            Value::Data(set) => self.draw_row(&set.clone()),
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::type_expected("a law", &found, span, None)))
@@ -72,6 +84,7 @@ impl Elaborator<'_> {
                 Some(d) => {
                     let d = d.clone();
                     let given = facet_given(&d, l);
+                    let condition = condition.or_else(|| l.condition.clone());
                     let out = self.invoke(&d, &[(x.clone(), span)], &given, condition, span)?;
                     let v = self.drawn(out, &d)?;
                     Ok(Value::Node(self.scalar(&v, d.define.name.span, "a log-density")?))
@@ -81,6 +94,10 @@ impl Elaborator<'_> {
                     Err(self.report(d))
                 }
             },
+            Value::Data(set) => {
+                let d = set_errors::data_density(&set.name, span, set.span);
+                Err(self.report(d))
+            }
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::type_expected("a law", &found, span, None)))

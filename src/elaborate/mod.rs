@@ -12,24 +12,33 @@ mod block;
 pub mod builtin;
 mod call;
 mod call_builtin;
+mod class;
 mod coupling;
 mod coupling_errors;
 mod derivative;
 mod errors;
 mod expr;
+mod file;
 mod hints;
 mod invoke;
 mod law;
 mod linalg;
+mod rows;
+mod set_errors;
+pub mod sets;
 mod shape;
+mod solve;
 pub mod value;
 
 pub use call::{Args, Named};
 pub use errors::shape_name;
-pub use value::{Entropic, Env, Fun, HostKind, HostLaw, Law, Seq, Transport, Value};
+pub use sets::{Set, SetTable};
+pub use value::{Class, Entropic, Env, Fun, HostKind, HostLaw, Law, Seq, Transport, Value};
 
 use crate::diag::{Code, Diagnostic, Label, Sink};
-use crate::ir::{DrawDecl, DrawId, DrawKind, InputDecl, InputId, NodeId, ParamDecl, ParamId, Program, Shape};
+use crate::ir::{
+    DrawDecl, DrawId, DrawKind, InputDecl, InputId, NodeId, ParamDecl, ParamId, Program, RowsInput, Shape,
+};
 use crate::resolve::{Module, Origin};
 use crate::solve::SolverConfig;
 use crate::source::{SourceMap, Span};
@@ -130,7 +139,12 @@ pub struct Elaborator<'a> {
     squares: HashMap<NodeId, NodeId>,
     zero_draws: bool,
     regions: u32,
+    /// How many draws were asked for so far, and which parameters of bodies.
+    drawn: u64,
+    asked: Vec<String>,
     evals: u64,
+    /// Nets with classes, and whether they were given one.
+    conditioned: Vec<class::Conditioned>,
     /// The kinetic energy of each solve, if asked for.
     energy: Option<Vec<NodeId>>,
 }
@@ -162,7 +176,10 @@ impl<'a> Elaborator<'a> {
             squares: HashMap::new(),
             zero_draws: false,
             regions: 0,
+            drawn: 0,
+            asked: Vec::new(),
             evals: 0,
+            conditioned: Vec::new(),
             energy: None,
         }
     }
@@ -206,8 +223,15 @@ impl<'a> Elaborator<'a> {
     /// A run-time input of the program.
     pub fn input(&mut self, name: &str, shape: Shape) -> NodeId {
         let id = InputId(self.program.inputs.len() as u32);
-        self.program.inputs.push(InputDecl { name: name.to_owned(), shape: shape.clone() });
+        self.program.inputs.push(InputDecl::new(name, shape.clone()));
         self.program.dag.input(id, shape)
+    }
+
+    /// An input that rows of a set fill.
+    fn rows_input(&mut self, name: &str, shape: Shape, rows: RowsInput) -> NodeId {
+        let node = self.input(name, shape);
+        self.program.inputs.last_mut().expect("the input just made").rows = Some(rows);
+        node
     }
 
     /// A raw draw of the program at the current site.
@@ -224,6 +248,7 @@ impl<'a> Elaborator<'a> {
             DrawKind::Uniform => "uniform",
             DrawKind::Normal => "normal",
         };
+        self.drawn += 1;
         let site = self.sites.last_mut().expect("a root site").next(word);
         let program = &mut self.program;
         let id = *self.draws.entry(site.clone()).or_insert_with(|| {

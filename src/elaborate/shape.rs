@@ -47,6 +47,9 @@ impl Elaborator<'_> {
             Value::Tableau(t) => format!("the solver `{}`", t.name),
             Value::Solver(s) => format!("the solver `{}`", s.method.name),
             Value::Host(_) => "a coupling".into(),
+            Value::Class(c) if c.count == 0 => "a class or none".into(),
+            Value::Class(c) => format!("one of {} classes", c.count),
+            Value::Data(s) => format!("the data `{}`", s.name),
         }
     }
 
@@ -97,19 +100,59 @@ impl Elaborator<'_> {
             }
             // A drawn value with a condition stands for its first item.
             Value::Tuple(s) if s.items.len() == 1 && s.items[0].0.is_none() => self.node(&s.items[0].1.clone(), span),
+            Value::Law(l) => Err(self.law_as_number(l, span)),
             Value::Str(_)
             | Value::None
             | Value::Tuple(_)
             | Value::Fun(_)
-            | Value::Law(_)
             | Value::Builtin(_)
             | Value::Tableau(_)
             | Value::Solver(_)
+            | Value::Class(_)
+            | Value::Data(_)
             | Value::Host(_) => {
                 let found = self.describe(v);
                 Err(self.report(errors::type_expected("a number, vector or matrix", &found, span, None)))
             }
         }
+    }
+
+    /// A law where a draw of it is meant; said once of a name that was bound to it.
+    fn law_as_number(&mut self, law: &super::Law, span: Span) -> super::Reported {
+        let written = self.sources.text(span);
+        let before = &self.sources.file(span.file).text[..span.start as usize];
+        // The law as the `let` of this name has it, else as it was configured.
+        let bound =
+            before.rsplit_once(&format!("let {written} = ")).and_then(|(_, rest)| rest.split(['\n', ';']).next());
+        let own = self.sources.text(law.span);
+        let is_short = |of: &&str| of.len() <= 40 && !of.contains('\n');
+        let configured = Some(own).filter(|of| is_short(of) && !self.sources.file(law.span.file).is_std);
+        let of = bound.map(str::trim).filter(is_short).or(configured).unwrap_or(&law.def.name);
+        let bound = bound.is_some();
+        let d = errors::law_as_number(&law.def.name, span, bound.then_some(written), of);
+        let sources = self.sources;
+        let same = |o: &crate::diag::Diagnostic| {
+            o.message == d.message && o.primary.as_ref().is_some_and(|l| sources.text(l.span) == written)
+        };
+        if bound && self.sink.items().iter().any(same) {
+            return super::Reported;
+        }
+        self.report(d)
+    }
+
+    fn mixed_list(&mut self, shapes: (&[usize], &[usize]), span: Span) -> super::Reported {
+        let text = self.sources.text(span);
+        let joined = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).filter(|t| t.len() <= 40);
+        let joined = joined.map(|t| format!("concat({})", t.trim()));
+        self.report(errors::mixed_list(shapes, span, joined.as_deref()))
+    }
+
+    /// The shapes of two items of a list that do not fit into one vector or matrix.
+    fn mixed(&self, v: &Value) -> Option<(Vec<usize>, Vec<usize>)> {
+        let Value::List(s) = v else { return None };
+        let shapes: Vec<Vec<usize>> = s.items.iter().filter_map(|(_, v)| self.shape_of(v)).collect();
+        let other = shapes.iter().find(|o| **o != shapes[0])?;
+        Some((shapes[0].clone(), other.clone()))
     }
 
     /// A list of reals is a vector, a list of equal vectors a matrix of rows.
@@ -130,13 +173,8 @@ impl Elaborator<'_> {
         }
         if nodes.iter().any(|n| dag.shape(*n) != shape) {
             let other = nodes.iter().find(|n| dag.shape(**n) != shape).copied().unwrap_or(first);
-            let (a, b) = (errors::shape_name(&shape), errors::shape_name(dag.shape(other)));
-            return Err(self.report(errors::shape_expected(
-                &format!("a list that mixes {a} and {b}"),
-                "items of one shape",
-                span,
-                None,
-            )));
+            let other = dag.shape(other).to_vec();
+            return Err(self.mixed_list((&shape, &other), span));
         }
         if shape.is_empty()
             && let Some(values) = nodes.iter().map(|n| dag.as_constant(*n)).collect::<Option<Vec<f64>>>()
@@ -222,6 +260,9 @@ impl Elaborator<'_> {
                 other => wrong(self, "a condition", &other),
             },
             ("vec" | "mat", dims) => {
+                if let Some((a, b)) = self.mixed(&v) {
+                    return Err(self.mixed_list((&a, &b), span));
+                }
                 let Some(shape) = self.shape_of(&v) else { return wrong(self, &format!("a {}", name.name), &v) };
                 let expected = self.dims_text(name.name.as_str(), dims, ctx);
                 if shape.len() != dims.len() {
@@ -238,10 +279,12 @@ impl Elaborator<'_> {
             ("fn", []) if kind(&v).is_some() => Ok(v),
             ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_)) => Ok(v),
             ("sampler" | "law" | "log_density", []) if matches!(v, Value::Law(_)) => Ok(v),
+            ("sampler" | "law", []) if matches!(v, Value::Data(_)) => Ok(v),
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
-            ("class", [_]) if matches!(v, Value::None | Value::Node(_) | Value::Int(_)) => Ok(v),
+            ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
-            ("field" | "path" | "fn" | "coupling" | "law" | "list", []) | ("class", [_]) => {
+            ("fn", []) => wrong(self, "a function", &v),
+            ("field" | "path" | "coupling" | "law" | "list", []) | ("class", [_]) => {
                 wrong(self, &format!("a {}", name.name), &v)
             }
             (
@@ -269,7 +312,7 @@ impl Elaborator<'_> {
     }
 
     /// A written dimension whose value is known, else `None`.
-    fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
+    pub(super) fn known_dim(&mut self, dim: &Expr, ctx: &Ctx) -> Option<Res<i64>> {
         if let ExprKind::Name(n) = &*dim.kind
             && ctx.env.get(n).is_none()
             && !matches!(self.module.lookup(n, ctx.origin), Some(Def::Bind(..) | Def::Axis(..)))
@@ -333,7 +376,9 @@ impl Elaborator<'_> {
                     let n = self.need_int(&v, "a dimension", d.span)?;
                     match usize::try_from(n) {
                         Ok(n) if (1..=1 << 24).contains(&n) => shape.push(n),
-                        Ok(_) | Err(_) => return Err(self.report(errors::bad_dimension(n, d.span))),
+                        Ok(_) | Err(_) => {
+                            return Err(self.report(errors::bad_dimension(n, self.sources.text(d.span), d.span)));
+                        }
                     }
                 }
                 let numbers: u128 = shape.iter().map(|d| *d as u128).product();

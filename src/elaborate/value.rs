@@ -1,6 +1,7 @@
 //! What an expression is worth while a program is built: known at compile time, or a node of the IR.
 
 use super::builtin::Builtin;
+use super::sets::Set;
 use crate::ir::NodeId;
 use crate::numeric::tableau::Method;
 use crate::resolve::{FunDef, LawDef, Origin};
@@ -47,8 +48,21 @@ pub enum Value {
     Tableau(Arc<Method>),
     /// A method with its settings.
     Solver(Rc<SolverConfig>),
+    /// A class or none, known to be one of so many.
+    Class(Class),
+    /// A finite set of samples.
+    Data(Arc<Set>),
     /// A law over sets of samples, run by the host.
     Host(Rc<HostLaw>),
+}
+
+/// One of `count` classes at run time: its number, or -1 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// A real.
+    pub node: NodeId,
+    /// How many classes there are.
+    pub count: usize,
 }
 
 /// Items with labels, and a condition.
@@ -109,6 +123,8 @@ pub struct Law {
     pub def: Rc<LawDef>,
     /// Configuration given so far.
     pub given: Vec<(String, Value)>,
+    /// What it is conditioned on, if that was given.
+    pub condition: Option<(Value, Span)>,
     /// Where it was configured.
     pub span: Span,
 }

@@ -2,6 +2,7 @@
 
 use super::measure::{self, Sets};
 use super::programs::{Compiled, Draw, Programs, optimized};
+use super::sets::Store;
 use super::{coupling, pictures};
 use crate::backend::Backend;
 use crate::diag::{Diagnostic, Label};
@@ -11,6 +12,7 @@ use crate::plan::{Arm, Optimizer, Rate, Rule, TrainPlan};
 use crate::report::record::{self, Cell};
 use crate::run::Real;
 use crate::run::checkpoint;
+use crate::run::data_cols::ColumnSource;
 use crate::run::init::initial;
 use crate::run::optim;
 use crate::run::pool::Pool;
@@ -21,6 +23,7 @@ use crate::term::interrupt::stop_requested;
 use crate::term::{Phase, Progress};
 use serde_json::json;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where a cell writes.
@@ -67,7 +70,7 @@ pub fn run<T: Real>(
     let mut named = Named::new();
     let mut stopped = None;
     if let Some(plan) = &arm.train {
-        let (params, outcome) = train(plan, seed, backend, pool, place, progress, lines, cell)?;
+        let (params, outcome) = train(plan, seed, &programs.store, backend, pool, place, progress, lines, cell)?;
         named = params;
         stopped = outcome.err().map(|d| at(d, plan.span, "in this training"));
     }
@@ -195,6 +198,7 @@ fn rate(r: &Rate, step: u64) -> Result<f64, Diagnostic> {
 fn train<T: Real>(
     plan: &TrainPlan,
     seed: u64,
+    store: &Arc<Store<T>>,
     backend: &dyn Backend<T>,
     pool: Pool,
     place: &Place<'_>,
@@ -206,7 +210,9 @@ fn train<T: Real>(
     let program = optimized(&plan.objective)?;
     let loss = program.output("loss").expect("an objective's program has a loss");
     let gradient = stage::gradient(&program, loss)?;
-    let source = coupling::source(&plan.hosts, seed, "train", backend)?;
+    let mut sources = store.sources(&program, seed)?;
+    sources.extend(coupling::source(&plan.hosts, seed, "train", store, backend)?);
+    let source: Option<Box<dyn ColumnSource<T>>> = if sources.is_empty() { None } else { Some(Box::new(sources)) };
     let config = TrainConfig {
         seed,
         batch: plan.batch,

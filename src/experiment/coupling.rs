@@ -5,6 +5,7 @@
 //! steps, and is computed once. Plans are made by whichever worker asks first; one that would have to wait makes the next.
 
 use super::programs::{Compiled, Draw};
+use super::sets::Store;
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic, Label};
 use crate::elaborate::{Entropic, HostKind, HostUse, Transport};
@@ -50,6 +51,7 @@ pub fn source<T: Real>(
     hosts: &[HostUse],
     seed: u64,
     purpose: &'static str,
+    store: &Arc<Store<T>>,
     backend: &dyn Backend<T>,
 ) -> Result<Option<Box<dyn ColumnSource<T>>>, Diagnostic> {
     let mut sources: Vec<Box<dyn ColumnSource<T>>> = Vec::new();
@@ -58,8 +60,8 @@ pub fn source<T: Real>(
             HostKind::Transport(transport) => {
                 // One thread each: workers ask for different plans at the same time.
                 let alone = Pool::new(Some(1));
-                let sides =
-                    (Compiled::plain(&h.programs.0, backend, alone)?, Compiled::plain(&h.programs.1, backend, alone)?);
+                let side = |p| Ok::<_, Diagnostic>(Compiled::plain(p, backend, alone)?.reading(store));
+                let sides = (side(&h.programs.0)?, side(&h.programs.1)?);
                 sources.push(Box::new(Coupled {
                     transport,
                     sides,
@@ -148,7 +150,7 @@ impl<T: Real> Coupled<T> {
             let (step, sample) = (at / batch as u64, at % batch as u64);
             let n = (end - at).min(batch as u64 - sample);
             let draw = Draw { seed: self.seed, purpose: self.purpose, step };
-            let outcome = side.run_from(&[], draw, sample, n as usize, &[])?;
+            let outcome = side.run_from(&[], draw, sample, at, n as usize, &[])?;
             for output in outcome.outputs {
                 if output.name == "y" {
                     y.get_or_insert_with(Vec::new).extend(output.values);
@@ -175,7 +177,8 @@ impl<T: Real> Coupled<T> {
         let partners = match self.transport.entropic {
             None => {
                 let partner = assignment::assign(&cost, n).map_err(|e| self.fault(number, &e.to_string()))?.column_of;
-                let row = |k: usize, pick: &mut Stream| if self.transport.resample { pick.random_range(0..n) } else { k };
+                let row =
+                    |k: usize, pick: &mut Stream| if self.transport.resample { pick.random_range(0..n) } else { k };
                 (0..n).map(|k| row(k, &mut pick)).map(|i| (i, partner[i])).collect()
             }
             Some(entropic) => self.entropic_partners(&cost, entropic, number, &mut pick)?,

@@ -9,8 +9,10 @@ mod coupling;
 mod measure;
 mod pictures;
 mod programs;
+mod sets;
 
 pub use coupling::source as pairs;
+pub use sets::Store;
 
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;
@@ -152,8 +154,9 @@ fn cells<T: Real>(
 ) -> Result<(), Diagnostic> {
     let total = plan.arms.len() * plan.seeds.len();
     let mut number = 0;
+    let store = sets::Store::new(&plan.sets, backend, pool)?;
     for arm in &plan.arms {
-        let programs = programs::Programs::new(arm, backend, pool)?;
+        let programs = programs::Programs::new(arm, &store, backend, pool)?;
         for &seed in &plan.seeds {
             if stop_requested() {
                 return Ok(());

@@ -1,7 +1,8 @@
 //! The programs of an arm, compiled once and used with every seed.
 
+use super::sets::Store;
 use crate::backend::Backend;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::ir::Program;
 use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
@@ -10,6 +11,8 @@ use crate::run::params::ParamTable;
 use crate::run::pool::Pool;
 use crate::solve::SolverConfig;
 use crate::{autodiff, opt, stage};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Derivatives expanded, contractions ordered.
 pub fn optimized(program: &Program) -> Result<Program, Diagnostic> {
@@ -22,6 +25,7 @@ pub struct Compiled<T: Real> {
     forward: Forward<T>,
     solvers: Vec<SolverConfig>,
     default_solver: Option<SolverConfig>,
+    store: Option<Arc<Store<T>>>,
 }
 
 impl<T: Real> Compiled<T> {
@@ -29,7 +33,7 @@ impl<T: Real> Compiled<T> {
     pub fn plain(program: &Program, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
         let program = optimized(program)?;
         let forward = Forward::new(&program, stage::forward(&program)?, backend, pool).map_err(|d| *d)?;
-        Ok(Compiled { program, forward, solvers: vec![], default_solver: None })
+        Ok(Compiled { program, forward, solvers: vec![], default_solver: None, store: None })
     }
 
     /// Compiles a program with solves.
@@ -38,6 +42,19 @@ impl<T: Real> Compiled<T> {
         compiled.solvers.clone_from(&f.solvers);
         compiled.default_solver = Some(f.default_solver.clone());
         Ok(compiled)
+    }
+
+    /// The sets that its inputs read.
+    #[must_use]
+    pub fn reading(mut self, store: &Arc<Store<T>>) -> Self {
+        self.store = Some(store.clone());
+        self
+    }
+
+    /// How many different rows it can read for a purpose, if it draws from data.
+    pub fn rows(&self, purpose: &str) -> Option<usize> {
+        let store = self.store.as_ref()?;
+        self.program.inputs.iter().filter_map(|d| d.rows.as_ref()).map(|r| store.count(r, purpose)).min()
     }
 
     /// The program's parameters.
@@ -57,18 +74,33 @@ impl<T: Real> Compiled<T> {
 
     /// Evaluates.
     pub fn run(&self, theta: &[T], draw: Draw<'_>, samples: usize, inputs: &[&[T]]) -> Result<Outcome<T>, Diagnostic> {
-        self.run_from(theta, draw, 0, samples, inputs)
+        self.run_from(theta, draw, 0, draw.step * samples as u64, samples, inputs)
     }
 
-    /// Evaluates samples from number `first` on.
+    /// Evaluates samples from number `first` on; `position` is that of the first among the rows of sets.
     pub fn run_from(
         &self,
         theta: &[T],
         draw: Draw<'_>,
         first: u64,
+        position: u64,
         samples: usize,
         inputs: &[&[T]],
     ) -> Result<Outcome<T>, Diagnostic> {
+        // Inputs that rows fill stand between those of the caller.
+        let mut given = inputs.iter();
+        let mut blocks: Vec<Cow<'_, [T]>> = Vec::with_capacity(self.program.inputs.len());
+        for d in &self.program.inputs {
+            match (&d.rows, &self.store) {
+                (Some(rows), Some(store)) => {
+                    blocks.push(Cow::Owned(store.block(rows, draw, position, samples)?));
+                }
+                (Some(_), None) => return Err(Diagnostic::bare(Code::Internal, "a program reads rows, and has none")),
+                (None, _) => blocks.extend(given.next().map(|b| Cow::Borrowed(*b))),
+            }
+        }
+        let inputs: Vec<&[T]> = blocks.iter().map(|b| &**b).collect();
+        let inputs = inputs.as_slice();
         let request = Request {
             theta,
             seed: draw.seed,
@@ -107,6 +139,8 @@ pub enum MetricPrograms<T: Real> {
 
 /// Everything that an arm evaluates after training.
 pub struct Programs<T: Real> {
+    /// The rows of data.
+    pub store: Arc<Store<T>>,
     /// The sampler of `generate`.
     pub sampler: Option<Compiled<T>>,
     /// For each metric.
@@ -125,9 +159,10 @@ pub struct Programs<T: Real> {
 
 impl<T: Real> Programs<T> {
     /// Compiles all of them.
-    pub fn new(arm: &Arm, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
-        let plain = |p: &Option<Program>| p.as_ref().map(|p| Compiled::plain(p, backend, pool)).transpose();
-        let solving = |f: &plan::Forward| Compiled::solving(f, backend, pool);
+    pub fn new(arm: &Arm, store: &Arc<Store<T>>, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
+        let plain =
+            |p: &Option<Program>| p.as_ref().map(|p| Ok(Compiled::plain(p, backend, pool)?.reading(store))).transpose();
+        let solving = |f: &plan::Forward| Ok::<_, Diagnostic>(Compiled::solving(f, backend, pool)?.reading(store));
         let mut metrics = Vec::new();
         let mut samplers = Vec::new();
         for m in &arm.metrics {
@@ -142,6 +177,7 @@ impl<T: Real> Programs<T> {
             samplers.push(m.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?);
         }
         Ok(Programs {
+            store: store.clone(),
             sampler: arm.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?,
             metrics,
             samplers,

@@ -73,8 +73,17 @@ impl<T: Scalar + Math> Kernel<T> for Interpreted {
         0
     }
 
-    fn reduce(&self, slots: &[&[T]], scale: T, sums: &SharedMut<T>, part: usize, parts: usize) {
-        self.facts.sums.reduce(slots, scale, sums, part, parts);
+    fn packs_ranges(&self) -> bool {
+        true
+    }
+
+    fn pack_range(&self, theta: &[T], first: usize, packed: &SharedMut<T>) {
+        // SAFETY: ranges are disjoint.
+        unsafe { packed.slice_mut(first..first + theta.len()) }.copy_from_slice(theta);
+    }
+
+    fn reduce(&self, slots: &[&[T]], first: usize, out: &mut [T]) {
+        self.facts.sums.reduce(slots, first, out);
     }
 }
 

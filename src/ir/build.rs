@@ -342,10 +342,11 @@ impl Dag {
         self.push(Op::Deriv { kind, of, wrt, hold }, shape)
     }
 
-    /// An initial-value problem; one id per component's final value.
+    /// An initial-value problem; one id per component: its final value, or its values at the observation times.
     pub fn solve(&mut self, solve: Solve) -> Vec<NodeId> {
         // States and time of the region itself do not raise the level: outside, a solve changes with the sample.
-        let shapes: Vec<Shape> = solve.inits.iter().map(|&a| self.shape(a).to_vec()).collect();
+        let rows = solve.at.map_or(vec![], |at| self.shape(at).to_vec());
+        let shapes: Vec<Shape> = solve.inits.iter().map(|&a| [&rows[..], self.shape(a)].concat()).collect();
         let id = self.intern(Op::Solve(Box::new(solve)), vec![], Level::Sample);
         shapes
             .into_iter()

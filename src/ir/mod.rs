@@ -13,6 +13,7 @@ pub mod eval;
 mod linear;
 mod op;
 pub mod print;
+mod rows;
 pub mod verify;
 mod windows;
 
@@ -22,8 +23,10 @@ pub use copy::{copy_down, prune, reachable, rebuild};
 pub use cost::{Flops, flops, node_flops};
 pub use einsum::Einsum;
 pub use op::{
-    Deriv, DrawId, DrawKind, InputId, Level, Node, NodeId, Op, ParamId, RegionId, Shape, Solve, Trace, UnaryFn, Windows,
+    Deriv, DrawId, DrawKind, InputId, Level, Node, NodeId, Noise, Op, ParamId, RegionId, Shape, Solve, Trace, UnaryFn,
+    Windows,
 };
+pub use rows::over_rows;
 
 use crate::source::Span;
 
@@ -69,6 +72,27 @@ pub struct InputDecl {
     pub name: String,
     /// Its shape.
     pub shape: Shape,
+    /// The rows of a set that fill it; otherwise whoever runs the program does.
+    pub rows: Option<RowsInput>,
+}
+
+impl InputDecl {
+    /// An input that whoever runs the program fills.
+    #[must_use]
+    pub fn new(name: impl Into<String>, shape: Shape) -> InputDecl {
+        InputDecl { name: name.into(), shape, rows: None }
+    }
+}
+
+/// What a set gives to an input.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowsInput {
+    /// Index of the set among those of the plan.
+    pub set: u32,
+    /// Which value of a row: an item, or behind the items the label.
+    pub part: u32,
+    /// The qualified name of the draw: keys the order of rows, which all parts of a draw share.
+    pub site: String,
 }
 
 /// A DAG with the declarations of its leaves and its named results.

@@ -155,10 +155,25 @@ pub struct Solve {
     pub names: Vec<String>,
     /// Initial values.
     pub inits: Vec<NodeId>,
-    /// Derivatives, shapes as `inits`.
+    /// Derivatives, shapes as `inits`. The drift of a stochastic equation.
     pub derivs: Vec<NodeId>,
     /// Which solver: an index into the plan's list; `u32::MAX` = the enclosing block's.
     pub solver: u32,
+    /// Times `[n]` at which states are wanted, from `t0` (the first) to `t1` (the last), in either direction: a component is
+    /// then `[n] ++ shape`, a row for each time. `None`: the states at `t1`.
+    pub at: Option<NodeId>,
+    /// What makes the equations stochastic.
+    pub noise: Option<Noise>,
+}
+
+/// The noise of a solve: `dx = deriv dt + diffusion dW` in the sense of Itô, with a Brownian motion of its own for each element
+/// of each component.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Noise {
+    /// Diffusions, shapes as `inits`; zeros for a component without noise.
+    pub diffusions: Vec<NodeId>,
+    /// The qualified name of the noise; its hash keys the increments.
+    pub site: String,
 }
 
 /// One operation.
@@ -225,7 +240,7 @@ pub enum Op {
     Deriv { kind: Deriv, of: NodeId, wrt: NodeId, hold: Vec<NodeId> },
     /// An initial-value problem; its value is read by [`Op::Component`].
     Solve(Box<Solve>),
-    /// Final value of a component of a solve.
+    /// Value of a component of a solve: at the end, or a row for each observation time.
     Component(NodeId, u32),
     /// Sum over the samples of a batch; makes a Theta-level value of a Sample-level one.
     SumSamples(NodeId),
@@ -245,7 +260,7 @@ pub struct Node {
 }
 
 impl Op {
-    /// Calls `f` on every operand, in order. For a solve: t0, t1, inits, derivs.
+    /// Calls `f` on every operand, in order. For a solve: t0, t1, times, inits, derivs, diffusions.
     pub fn for_each_operand(&self, mut f: impl FnMut(NodeId)) {
         match self {
             Op::Const(_)
@@ -295,8 +310,10 @@ impl Op {
             Op::Solve(s) => {
                 f(s.t0);
                 f(s.t1);
+                s.at.iter().for_each(|a| f(*a));
                 s.inits.iter().for_each(|a| f(*a));
                 s.derivs.iter().for_each(|a| f(*a));
+                s.noise.iter().flat_map(|n| &n.diffusions).for_each(|a| f(*a));
             }
         }
     }
@@ -351,10 +368,15 @@ impl Op {
                 region: s.region,
                 t0: f(s.t0),
                 t1: f(s.t1),
+                at: s.at.map(&mut f),
                 names: s.names.clone(),
                 inits: s.inits.iter().map(|&a| f(a)).collect(),
                 derivs: s.derivs.iter().map(|&a| f(a)).collect(),
                 solver: s.solver,
+                noise: s
+                    .noise
+                    .as_ref()
+                    .map(|n| Noise { diffusions: n.diffusions.iter().map(|&a| f(a)).collect(), site: n.site.clone() }),
             })),
             Op::Component(s, i) => Op::Component(f(*s), *i),
             Op::SumSamples(a) => Op::SumSamples(f(*a)),

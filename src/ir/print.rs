@@ -139,15 +139,20 @@ fn operation(op: &Op) -> String {
             }
             text
         }
-        Op::Solve(s) => format!(
-            "solve {} ({}) {:?} -> {:?} from {} by {}",
-            s.region.0,
-            s.names.join(" "),
-            s.t0,
-            s.t1,
-            list(&s.inits),
-            list(&s.derivs)
-        ),
+        Op::Solve(s) => {
+            let at = s.at.map_or(String::new(), |at| format!(" at {at:?}"));
+            let noise =
+                s.noise.as_ref().map_or(String::new(), |n| format!(" noise {} by {}", n.site, list(&n.diffusions)));
+            format!(
+                "solve {} ({}) {:?} -> {:?}{at} from {} by {}{noise}",
+                s.region.0,
+                s.names.join(" "),
+                s.t0,
+                s.t1,
+                list(&s.inits),
+                list(&s.derivs)
+            )
+        }
         Op::Component(s, i) => format!("component({i}) {s:?}"),
         Op::SumSamples(a) => format!("sum_samples {a:?}"),
     }

@@ -195,13 +195,26 @@ fn node(dag: &Dag, id: NodeId) -> Result<(), String> {
             }
         }
         Op::Component(s, i) => match dag.op(*s) {
-            Op::Solve(s) if (*i as usize) < s.inits.len() => expect(dag.shape(s.inits[*i as usize]))?,
+            Op::Solve(s) if (*i as usize) < s.inits.len() => {
+                let rows = s.at.map_or(&[][..], |at| dag.shape(at));
+                expect(&[rows, dag.shape(s.inits[*i as usize])].concat())?;
+            }
             _ => return Err("a component of what is not a solve, or of too few".into()),
         },
     }
     if let Op::Solve(s) = dag.op(id) {
         if s.inits.len() != s.derivs.len() || s.inits.len() != s.names.len() {
             return Err("as many names and derivatives as initial values".into());
+        }
+        if let Some(n) = &s.noise {
+            let fits = n.diffusions.len() == s.inits.len()
+                && s.inits.iter().zip(&n.diffusions).all(|(&x, &g)| dag.shape(x) == dag.shape(g));
+            if !fits {
+                return Err("a diffusion of the shape of every initial value".into());
+            }
+        }
+        if s.at.is_some_and(|at| dag.shape(at).len() != 1 || dag.shape(at)[0] == 0 || dag.level(at) > Level::Sample) {
+            return Err("observation times are a vector, known before the solve".into());
         }
         for (&x, &dx) in s.inits.iter().zip(&s.derivs) {
             if dag.shape(x) != dag.shape(dx) {

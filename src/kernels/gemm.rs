@@ -35,7 +35,10 @@ pub(super) unsafe fn accumulate<V: Vector, const R: usize, const W: usize>(o: &O
     for _ in 0..o.steps {
         // SAFETY: the caller's promise.
         unsafe {
-            let x: [V; W] = std::array::from_fn(|v| V::load(b.add(v * o.b_vector)));
+            let mut x = [V::zero(); W];
+            for (v, x) in x.iter_mut().enumerate() {
+                *x = V::load(b.add(v * o.b_vector));
+            }
             for (r, row) in sums.iter_mut().enumerate() {
                 let w = V::splat(*a.add(r * o.a_row));
                 for v in 0..W {

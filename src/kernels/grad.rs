@@ -37,15 +37,17 @@ pub(super) unsafe fn grad<V: Vector>(
     blocks: usize,
     panels: usize,
     scratch: *mut V::T,
+    fresh: bool,
 ) {
     for block in 0..blocks {
+        let fresh = fresh && block == 0;
         // SAFETY: the caller's promise; each block is within the rows.
         unsafe {
             let (d, x) = (d.add(block * LANES), x.add(block * LANES));
             if k <= NARROW {
-                narrow::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch);
+                narrow::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch, fresh);
             } else {
-                wide::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch);
+                wide::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch, fresh);
             }
         }
     }
@@ -84,6 +86,7 @@ unsafe fn wide<V: Vector>(
     stride: usize,
     lanes: usize,
     scratch: *mut V::T,
+    fresh: bool,
 ) {
     let kp = padded(k);
     // SAFETY: the caller's promise.
@@ -106,7 +109,7 @@ unsafe fn wide<V: Vector>(
                     b_vector: V::LANES * LANES,
                     steps: lanes,
                 };
-                by_shape!(V, rows, width, chain(&o, slot.add(i * kp + done * V::LANES), kp));
+                by_shape!(V, rows, width, chain(&o, slot.add(i * kp + done * V::LANES), kp, fresh));
             }
             i += rows;
         }
@@ -126,6 +129,7 @@ unsafe fn narrow<V: Vector>(
     stride: usize,
     lanes: usize,
     scratch: *mut V::T,
+    fresh: bool,
 ) {
     let kp = padded(k);
     for first in (0..m).step_by(LANES) {
@@ -137,7 +141,7 @@ unsafe fn narrow<V: Vector>(
             transpose_rows::<V>(d.add(first * stride), stride, count, lanes, scratch);
             // Sixteen columns or as many as whole vectors cover: the padding of the slot comes along.
             let columns = k.next_multiple_of(V::LANES);
-            for i in (0..count).step_by(V::LANES) {
+            for i in (0..if fresh { 0 } else { count }).step_by(V::LANES) {
                 for j in (0..columns).step_by(V::LANES) {
                     V::transpose(slot.add(i * kp + j), kp, count - i, chains.add(j * LANES + i), LANES);
                 }
@@ -158,7 +162,7 @@ unsafe fn narrow<V: Vector>(
                         b_vector: V::LANES * LANES,
                         steps: lanes,
                     };
-                    by_shape!(V, rows, width, chain(&o, chains.add(j * LANES + done * V::LANES), LANES));
+                    by_shape!(V, rows, width, chain(&o, chains.add(j * LANES + done * V::LANES), LANES, fresh));
                     done += width;
                 }
                 j += rows;
@@ -178,15 +182,22 @@ unsafe fn narrow<V: Vector>(
     }
 }
 
-/// Loads a tile of chains, continues them over all steps, stores them.
+/// Loads a tile of chains (zeros if they begin), continues them over all steps, stores them.
 #[inline(always)]
-unsafe fn chain<V: Vector, const R: usize, const W: usize>(o: &Operands<V::T>, sums: *mut V::T, stride: usize) {
+unsafe fn chain<V: Vector, const R: usize, const W: usize>(
+    o: &Operands<V::T>,
+    sums: *mut V::T,
+    stride: usize,
+    fresh: bool,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut acc = [[V::zero(); W]; R];
-        for (r, row) in acc.iter_mut().enumerate() {
-            for (v, sum) in row.iter_mut().enumerate() {
-                *sum = V::load(sums.add(r * stride + v * V::LANES));
+        if !fresh {
+            for (r, row) in acc.iter_mut().enumerate() {
+                for (v, sum) in row.iter_mut().enumerate() {
+                    *sum = V::load(sums.add(r * stride + v * V::LANES));
+                }
             }
         }
         accumulate(o, &mut acc);

@@ -7,12 +7,19 @@ use super::{LANES, Math, PANEL};
 /// # Safety
 /// As [`super::SumLanes`].
 #[inline(always)]
-pub(super) unsafe fn sum_lanes<T: Math>(slot: *mut T, d: *const T, m: usize, blocks: usize, panels: usize) {
+pub(super) unsafe fn sum_lanes<T: Math>(
+    slot: *mut T,
+    d: *const T,
+    m: usize,
+    blocks: usize,
+    panels: usize,
+    fresh: bool,
+) {
     for i in 0..m {
         // SAFETY: row i of the slot and of d, as the caller promises.
         unsafe {
             let partial = slot.add(i * PANEL).cast::<[T; PANEL]>();
-            let mut sums = partial.read();
+            let mut sums = if fresh { [T::ZERO; PANEL] } else { partial.read() };
             for block in 0..blocks {
                 let from = d.add((i * blocks + block) * LANES).cast::<[T; PANEL]>();
                 for panel in 0..panels {

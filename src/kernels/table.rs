@@ -21,22 +21,23 @@ pub type Gemm<T> = unsafe extern "C" fn(*const T, *const T, *mut T, *const T, us
 /// `first_panel..first_panel + panels` exist. Only these panels are written, so threads may share the work.
 pub type Pack<T> = unsafe extern "C" fn(*const T, *mut T, usize, usize, usize, usize, usize, usize);
 
-/// `slot += d x'` over lanes: `(slot, d, x, m, k, blocks, panels, scratch)`.
+/// `slot += d x'` over lanes: `(slot, d, x, m, k, blocks, panels, scratch, fresh)`.
 ///
 /// `slot` is `[m][kp]` with kp = k rounded up to 16, `d` `[m][blocks][64]`, `x` `[k][blocks][64]`. Each `slot[i][j]`, j < k,
-/// continues the chain `fma(d[i][b][l], x[j][b][l], slot[i][j])` over b, then l, ascending, l < 16 * panels. Columns from k
-/// on get values of no meaning.
+/// continues the chain `fma(d[i][b][l], x[j][b][l], slot[i][j])` over b, then l, ascending, l < 16 * panels; if `fresh` is
+/// not 0, from +0, and the slot is not read. Columns from k on get values of no meaning.
 ///
 /// # Safety
-/// The arrays have these sizes and do not overlap, `scratch` holds [`super::grad_scratch_len`] scalars, 1 <= panels <= 4.
-pub type Grad<T> = unsafe extern "C" fn(*mut T, *const T, *const T, usize, usize, usize, usize, *mut T);
+/// The arrays have these sizes and do not overlap, `scratch` holds [`super::grad_scratch_len`] scalars, 1 <= panels <= 4, and
+/// blocks >= 1 if `fresh`.
+pub type Grad<T> = unsafe extern "C" fn(*mut T, *const T, *const T, usize, usize, usize, usize, *mut T, usize);
 
-/// `slot[i][l % 16] += d[i][b][l]`, b, then l, ascending: `(slot, d, m, blocks, panels)`; `slot` is `[m][16]`, `d`
-/// `[m][blocks][64]`. [`super::tree_sum`] gives a row's total.
+/// `slot[i][l % 16] += d[i][b][l]`, b, then l, ascending: `(slot, d, m, blocks, panels, fresh)`; `slot` is `[m][16]`, `d`
+/// `[m][blocks][64]`; if `fresh` is not 0, from +0. [`super::tree_sum`] gives a row's total.
 ///
 /// # Safety
 /// The arrays have these sizes and do not overlap, 1 <= panels <= 4.
-pub type SumLanes<T> = unsafe extern "C" fn(*mut T, *const T, usize, usize, usize);
+pub type SumLanes<T> = unsafe extern "C" fn(*mut T, *const T, usize, usize, usize, usize);
 
 /// `y[r][l] = f(x[r][l])` for l < 16 * panels: `(x, y, rows, panels)`; both `[rows][64]`.
 ///
@@ -102,27 +103,29 @@ macro_rules! entry_points {
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe extern "C" fn pack<T: Math>(
-                w: *const T, packed: *mut T, m: usize, k: usize,
+            unsafe extern "C" fn pack<V: Vector>(
+                w: *const V::T, packed: *mut V::T, m: usize, k: usize,
                 row_stride: usize, col_stride: usize, first_panel: usize, panels: usize,
             ) {
-                // SAFETY: the contract of `Pack`.
-                unsafe { pack::pack(w, packed, m, k, row_stride, col_stride, first_panel, panels) }
+                // SAFETY: the contract of `Pack`, on a processor with these features.
+                unsafe { pack::pack::<V>(w, packed, m, k, row_stride, col_stride, first_panel, panels) }
             }
 
             $(#[target_feature(enable = $features)])?
             unsafe extern "C" fn grad<V: Vector>(
                 slot: *mut V::T, d: *const V::T, x: *const V::T,
-                m: usize, k: usize, blocks: usize, panels: usize, scratch: *mut V::T,
+                m: usize, k: usize, blocks: usize, panels: usize, scratch: *mut V::T, fresh: usize,
             ) {
                 // SAFETY: the contract of `Grad`, on a processor with these features.
-                unsafe { grad::grad::<V>(slot, d, x, m, k, blocks, panels, scratch) }
+                unsafe { grad::grad::<V>(slot, d, x, m, k, blocks, panels, scratch, fresh != 0) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe extern "C" fn sum_lanes<T: Math>(slot: *mut T, d: *const T, m: usize, blocks: usize, panels: usize) {
+            unsafe extern "C" fn sum_lanes<T: Math>(
+                slot: *mut T, d: *const T, m: usize, blocks: usize, panels: usize, fresh: usize,
+            ) {
                 // SAFETY: the contract of `SumLanes`.
-                unsafe { sum::sum_lanes(slot, d, m, blocks, panels) }
+                unsafe { sum::sum_lanes(slot, d, m, blocks, panels, fresh != 0) }
             }
 
             $(#[target_feature(enable = $features)])?
@@ -131,11 +134,12 @@ macro_rules! entry_points {
                 unsafe { maps::map::<T, F>(x, y, rows, panels) }
             }
 
-            pub(super) const fn table<V: Vector>() -> KernelTable<V::T> {
+            /// `P` is a vector of at most [`super::super::ROWS`] lanes.
+            pub(super) const fn table<V: Vector, P: Vector<T = V::T>>() -> KernelTable<V::T> {
                 KernelTable {
                     isa: $isa,
                     gemm: gemm::<V>,
-                    pack: pack::<V::T>,
+                    pack: pack::<P>,
                     grad: grad::<V>,
                     sum_lanes: sum_lanes::<V::T>,
                     map_exp: map::<V::T, maps::Exp>,
@@ -163,15 +167,15 @@ entry_points!(avx2, Isa::Avx2, "avx2,fma");
 entry_points!(avx512, Isa::Avx512, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma");
 
 macro_rules! real {
-    ($t:ty, $ymm:ident, $zmm:ident) => {
+    ($t:ty, $ymm:ident, $zmm:ident, $pack:ident) => {
         impl Real for $t {
             fn table_unchecked(isa: Isa) -> &'static KernelTable<$t> {
                 match isa {
-                    Isa::Portable => const { &portable::table::<Plain<$t>>() },
+                    Isa::Portable => const { &portable::table::<Plain<$t>, Plain<$t>>() },
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => const { &avx2::table::<super::vector::$ymm>() },
+                    Isa::Avx2 => const { &avx2::table::<super::vector::$ymm, super::vector::$ymm>() },
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => const { &avx512::table::<super::vector::$zmm>() },
+                    Isa::Avx512 => const { &avx512::table::<super::vector::$zmm, super::vector::$pack>() },
                     #[cfg(not(target_arch = "x86_64"))]
                     Isa::Avx2 | Isa::Avx512 => unreachable!("`table` refused it"),
                 }
@@ -179,5 +183,5 @@ macro_rules! real {
         }
     };
 }
-real!(f32, F32x8, F32x16);
-real!(f64, F64x4, F64x8);
+real!(f32, F32x8, F32x16, F32x8);
+real!(f64, F64x4, F64x8, F64x8);

@@ -135,9 +135,14 @@ mod x86 {
                 unsafe fn transpose(from: *const $t, from_stride: usize, rows: usize, to: *mut $t, to_stride: usize) {
                     // SAFETY: as above, for each row of the square.
                     unsafe {
-                        let row = |r: usize| if r < rows { $load(from.add(r * from_stride)) } else { $zero() };
-                        let columns = $transpose(std::array::from_fn(row));
-                        for (c, column) in columns.into_iter().enumerate() {
+                        // Loops, not closures: a closure that stays a function has no instruction set.
+                        let mut square = [$zero(); $lanes];
+                        for (r, row) in square.iter_mut().enumerate() {
+                            if r < rows {
+                                *row = $load(from.add(r * from_stride));
+                            }
+                        }
+                        for (c, column) in $transpose(square).into_iter().enumerate() {
                             $store(to.add(c * to_stride), column);
                         }
                     }

@@ -80,7 +80,8 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
     if failed || sink.has_errors() {
         return None;
     }
-    Some(RunPlan { seeds, precision, axes, arms, expects })
+    let sets = module.sets.borrow().all();
+    Some(RunPlan { seeds, precision, axes, arms, sets, expects })
 }
 
 /// Text on one line.

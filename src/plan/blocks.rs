@@ -115,6 +115,7 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             super::paths::check_all(&mut elab, &v, e.value.span)?;
             let loss = elab.objective(&v, e.value.span)?;
             super::feasible::time_is_used(&mut elab, &v, e.value.span);
+            elab.labels_reach(e.value.span)?;
             let reached = reaches_param(&elab, loss);
             elab.program.outputs.push(("loss".into(), loss));
             if super::feasible::keeps_volume(&elab.program, loss) {

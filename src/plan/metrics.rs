@@ -143,6 +143,10 @@ pub fn metric_plan<'e>(
             }
         }
         if faulty {
+            // The samples cannot be made; what this metric says itself can still be looked at.
+            if let Some(own) = over.iter().find(|o| o.key.name == "solver") {
+                blocks::solver(&mut elab, Some(own), e.span)?;
+            }
             return Err(Reported);
         }
         if generate.is_none() && name != "parameters" {

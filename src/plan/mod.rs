@@ -23,10 +23,11 @@ pub use metrics::{METRICS, MetricInfo, MetricKind};
 pub use show::Shown;
 
 use crate::backend::Precision;
-use crate::elaborate::HostUse;
+use crate::elaborate::{HostUse, Set};
 use crate::ir::Program;
 use crate::solve::SolverConfig;
 use crate::source::Span;
+use std::sync::Arc;
 
 /// Everything that a run does.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct RunPlan {
     pub axes: Vec<Axis>,
     /// One for each combination of labels; one without labels if there are no axes.
     pub arms: Vec<Arm>,
+    /// What `RowsInput::set` indexes.
+    pub sets: Vec<Arc<Set>>,
     /// What must hold at the end.
     pub expects: Vec<expect::Expect>,
 }

@@ -36,10 +36,12 @@ pub(crate) fn configure(
     let mut asked_fixed = None;
     let (mut asked_count, mut asked_size) = (None, None);
     let mut tolerance = None;
+    let unknown = args.named.iter().filter(|n| !KEYS.contains(&n.name.as_str()));
+    let told = unknown.map(|n| elab.report(errors::unknown_setting(&method.name, &n.name, n.label, &KEYS))).last();
+    if let Some(reported) = told {
+        return Err(reported);
+    }
     for Named { name, value: v, label, at: span } in &args.named {
-        if !KEYS.contains(&name.as_str()) {
-            return Err(elab.report(errors::unknown_setting(&method.name, name, *label, &KEYS)));
-        }
         let number = elab.number(v);
         let word = match v {
             Value::Str(s) => Some(s.to_string()),

@@ -2,9 +2,11 @@
 
 use super::errors;
 use crate::diag::Sink;
+use crate::elaborate::sets::SetTable;
 use crate::source::{SourceMap, Span};
 use crate::stdlib;
 use crate::syntax::ast::{self, DefKind, ItemKind};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
@@ -102,6 +104,8 @@ pub struct Module {
     pub used: HashSet<String>,
     /// The user's items in order.
     pub items: Vec<ast::Item>,
+    /// The sets of samples that programs were elaborated with.
+    pub sets: RefCell<SetTable>,
 }
 
 impl Module {

@@ -97,31 +97,17 @@ pub fn each_expr(e: &Expr, f: &mut impl FnMut(&Expr)) {
     }
 }
 
-/// Words that stand where a declaration has its name, in a text that did not parse.
+/// Words that stand where a declaration has its name, in a text that did not parse: `a = ..`, `field v(..)`,
+/// `class Net(..):`. Only the top level counts, for what is inside a broken item is not looked at.
 pub(super) fn words_declared(text: &str) -> HashSet<String> {
-    const KEYWORDS: [&str; 13] = [
-        "field",
-        "fn",
-        "net",
-        "path",
-        "objective",
-        "sampler",
-        "log_density",
-        "coupling",
-        "tableau",
-        "param",
-        "let",
-        "draw",
-        "compare",
-    ];
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = HashSet::new();
     for line in text.lines() {
-        let mut before = "";
-        for word in line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()) {
-            if before.is_empty() || KEYWORDS.contains(&before) {
-                found.insert(word.to_owned());
-            }
-            before = word;
+        for part in line.split(';') {
+            let (first, rest) = part.split_at(part.find(|c| !is_letter(c)).unwrap_or(part.len()));
+            let rest = rest.trim_start();
+            let second = &rest[..rest.find(|c| !is_letter(c)).unwrap_or(rest.len())];
+            found.extend([first, second].into_iter().filter(|w| !w.is_empty()).map(str::to_owned));
         }
     }
     found

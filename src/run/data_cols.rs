@@ -62,14 +62,13 @@ impl<T: Real> ColumnSource<T> for Vec<Box<dyn ColumnSource<T>>> {
     }
 }
 
-/// Minibatches of the rows of a table, without replacement: sample `i` of step `s` of batch size `b` is row
-/// `(s b + i) mod n` of epoch `(s b + i) div n`, and every epoch permutes the rows by (seed, epoch).
+/// Orders of the epochs of `n` rows: what is asked for at position `p` is row `p mod n` of epoch `p div n`, and every epoch
+/// permutes the rows by (seed, purpose, epoch).
 #[derive(Debug)]
-pub struct DataRows<T> {
-    input: InputId,
-    rows: Arc<[T]>,
-    width: usize,
+pub struct RowOrder {
+    rows: usize,
     seed: u64,
+    purpose: String,
     /// Orders of the epochs that were asked for last.
     orders: Mutex<Vec<(u64, Arc<[u32]>)>>,
 }
@@ -77,28 +76,12 @@ pub struct DataRows<T> {
 /// Orders that are remembered: workers ask for steps on both sides of an epoch's end.
 const REMEMBERED: usize = 4;
 
-impl<T: Real> DataRows<T> {
-    /// Gives `rows`, row-major, `width` elements each, to `input`. `None` if there is not a whole, positive number of rows
-    /// (at most 2^32).
+impl RowOrder {
+    /// `None` unless there are 1 to 2^32 rows.
     #[must_use]
-    pub fn new(input: InputId, rows: Arc<[T]>, width: usize, seed: u64) -> Option<DataRows<T>> {
-        let fits = width > 0
-            && !rows.is_empty()
-            && rows.len().is_multiple_of(width)
-            && u32::try_from(rows.len() / width).is_ok();
-        fits.then(|| DataRows { input, rows, width, seed, orders: Mutex::default() })
-    }
-
-    /// How many rows there are: the samples of an epoch.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.rows.len() / self.width
-    }
-
-    /// Never: there is at least one row.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        false
+    pub fn new(rows: usize, seed: u64, purpose: impl Into<String>) -> Option<RowOrder> {
+        let fits = rows > 0 && u32::try_from(rows).is_ok();
+        fits.then(|| RowOrder { rows, seed, purpose: purpose.into(), orders: Mutex::default() })
     }
 
     /// The rows of an epoch in its order.
@@ -108,27 +91,90 @@ impl<T: Real> DataRows<T> {
             return order.clone();
         }
         let order: Arc<[u32]> =
-            rng::permutation(self.len(), self.seed, "epoch", epoch).into_iter().map(|row| row as u32).collect();
+            rng::permutation(self.rows, self.seed, &self.purpose, epoch).into_iter().map(|row| row as u32).collect();
         if orders.len() == REMEMBERED {
             orders.remove(0);
         }
         orders.push((epoch, order.clone()));
         order
     }
+
+    /// The rows at `count` positions from `first` on.
+    #[must_use]
+    pub fn rows(&self, first: u64, count: usize) -> Vec<u32> {
+        let n = self.rows as u64;
+        let mut epoch = first / n;
+        let mut order = self.order(epoch);
+        (first..first + count as u64)
+            .map(|at| {
+                if at / n != epoch {
+                    epoch = at / n;
+                    order = self.order(epoch);
+                }
+                order[(at % n) as usize]
+            })
+            .collect()
+    }
+}
+
+/// Minibatches of rows, without replacement: sample `i` of step `s` of batch size `b` is what [`RowOrder`] has at position
+/// `s b + i`. All parts of a sample are of one row.
+#[derive(Debug)]
+pub struct DataRows<T> {
+    parts: Vec<Part<T>>,
+    order: RowOrder,
+}
+
+/// What one input receives of a row.
+#[derive(Clone, Debug)]
+pub struct Part<T> {
+    /// The input.
+    pub input: InputId,
+    /// Row-major, `width` elements a row.
+    pub rows: Arc<[T]>,
+    /// Elements of a row, at least one.
+    pub width: usize,
+}
+
+impl<T: Real> DataRows<T> {
+    /// Gives `rows`, row-major, `width` elements each, to `input`. `None` if there is not a whole, positive number of rows
+    /// (at most 2^32).
+    #[must_use]
+    pub fn new(input: InputId, rows: Arc<[T]>, width: usize, seed: u64) -> Option<DataRows<T>> {
+        DataRows::of(vec![Part { input, rows, width }], seed, "epoch")
+    }
+
+    /// Gives several parts of a row to as many inputs; `purpose` keys the order. `None` if parts differ in their rows.
+    #[must_use]
+    pub fn of(parts: Vec<Part<T>>, seed: u64, purpose: impl Into<String>) -> Option<DataRows<T>> {
+        let first = parts.first()?;
+        let count = first.rows.len().checked_div(first.width)?;
+        let fits = parts.iter().all(|p| p.width > 0 && p.rows.len() == count * p.width);
+        let order = RowOrder::new(count, seed, purpose).filter(|_| fits)?;
+        Some(DataRows { parts, order })
+    }
+
+    /// How many rows there are: the samples of an epoch.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.rows
+    }
+
+    /// Never: there is at least one row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Real> ColumnSource<T> for DataRows<T> {
     fn fill(&self, step: u64, columns: &mut Columns<T>) -> Result<(), Box<Diagnostic>> {
-        let (n, first) = (self.len() as u64, step * columns.samples() as u64);
-        let mut order = self.order(first / n);
-        let mut epoch = first / n;
-        for (at, out) in (first..).zip(columns.block_mut(self.input).chunks_exact_mut(self.width)) {
-            if at / n != epoch {
-                epoch = at / n;
-                order = self.order(epoch);
+        let rows = self.order.rows(step * columns.samples() as u64, columns.samples());
+        for part in &self.parts {
+            for (row, out) in rows.iter().zip(columns.block_mut(part.input).chunks_exact_mut(part.width)) {
+                let at = *row as usize * part.width;
+                out.copy_from_slice(&part.rows[at..at + part.width]);
             }
-            let row = order[(at % n) as usize] as usize;
-            out.copy_from_slice(&self.rows[row * self.width..(row + 1) * self.width]);
         }
         Ok(())
     }

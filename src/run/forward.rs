@@ -8,6 +8,7 @@
 
 use super::Real;
 use super::buffer::Aligned;
+use super::failure::worst;
 use super::feed::DrawFeed;
 use super::params::ParamTable;
 use super::pool::Pool;
@@ -15,10 +16,10 @@ use super::step::internal;
 use super::theta::{ThetaMap, prologue};
 use super::unit::{Desk, Job, Pass};
 use crate::backend::{Backend, Kernel, LANES, Layout, SharedMut, Unit};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::Diagnostic;
 use crate::ir::{InputDecl, InputId, Program, Shape};
-use crate::solve::{Cause, RowMap, SampleCount, SolveError, SolverConfig, Statistics};
-use crate::stage::{ForwardPlan, Prologue, Segment, Source, UnitSpec};
+use crate::solve::{RowMap, SampleCount, SolverConfig, Statistics};
+use crate::stage::{ForwardPlan, Prologue, Segment, Source, Times, UnitSpec};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -122,6 +123,9 @@ pub(super) enum Role {
         inits: Vec<(usize, usize)>,
         results: Vec<(usize, usize)>,
         solver: u32,
+        /// Times at which states are wanted instead of the end, and how many.
+        at: Option<Times>,
+        count: usize,
     },
 }
 
@@ -285,7 +289,7 @@ impl<T: Real> Step<T> {
             Segment::Map { columns, .. } => {
                 Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
             }
-            Segment::Solve { components, span, inits, results, solver, .. } => {
+            Segment::Solve { components, span, inits, results, solver, at, .. } => {
                 let mut firsts = Vec::new();
                 let mut dim = 0;
                 for (_, shape) in components {
@@ -293,8 +297,14 @@ impl<T: Real> Step<T> {
                     dim += shape.iter().product::<usize>();
                 }
                 let rows = row_map(spec, &layout, &feeds, &firsts, dim);
-                let at = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
-                Role::Solve { rows, dim, span: *span, inits: at(inits), results: at(results), solver: *solver }
+                let places = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
+                let count = match at {
+                    None => 0,
+                    Some(Times::Common(times)) => times.len(),
+                    Some(Times::PerSample(column)) => widths[*column],
+                };
+                let (span, inits, results) = (*span, places(inits), places(results));
+                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count }
             }
         };
         Ok(Step { layout, theta_map: ThetaMap::new(spec, prologue, table), feeds, role, kernel })
@@ -313,7 +323,7 @@ fn feeds(spec: &UnitSpec, layout: &Layout, program: &Program, widths: &[usize]) 
             Some(Feed { row, rows, from: From::Input(id) })
         }
         Source::Column(column) => Some(Feed { row, rows: widths[column], from: From::Column(column) }),
-        Source::State(_) | Source::Time => None,
+        Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => None,
     };
     spec.sources.iter().zip(&layout.input_row).filter_map(feed).collect()
 }
@@ -330,56 +340,9 @@ fn row_map(spec: &UnitSpec, layout: &Layout, feeds: &[Feed], firsts: &[usize], d
                 }
             }
             Source::Time => rows.time = Some(row),
-            Source::Draw(_) | Source::Input(_) | Source::Column(_) => {}
+            Source::Draw(_) | Source::Input(_) | Source::Column(_) | Source::Bar(_) | Source::Residual(_) => {}
         }
     }
     rows.captures = feeds.iter().flat_map(|f| f.row..f.row + f.rows).collect();
     rows
-}
-
-/// The failure to report: of samples, the one that covered the least of its span; `failures` are in the order of samples.
-fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Option<Box<Diagnostic>> {
-    let mut found: Option<(f64, Box<Diagnostic>)> = None;
-    let mut failed = 0;
-    for (start, failure) in failures {
-        let diagnostic = |code: Code, words: String| Box::new(Diagnostic::bare(code, words));
-        match failure {
-            SolveError::Config(error) => {
-                return Some(diagnostic(Code::BadValue, format!("the solver cannot run: {error}")));
-            }
-            SolveError::Rhs { status } => {
-                return Some(internal(&format!("a right-hand side reports status {status}")));
-            }
-            SolveError::Failed { worst, count } => {
-                failed += count;
-                if found.as_ref().is_none_or(|(progress, _)| worst.progress < *progress) {
-                    let (code, why, cure) = match worst.cause {
-                        Cause::StepTooSmall => (
-                            Code::StepTooSmall,
-                            "its step became too small",
-                            "the field changes too fast there: loosen `rtol` and `atol`, or look at the path near that time",
-                        ),
-                        Cause::TooManySteps => (
-                            Code::TooManySteps,
-                            "it took too many steps",
-                            "loosen `rtol` and `atol`, allow more with `max_steps`, or train a smoother field",
-                        ),
-                        Cause::NonFinite => (
-                            Code::NonFiniteState,
-                            "its state is not finite",
-                            "the field drives it to infinity: train longer or with a smaller learning rate, or take smaller steps",
-                        ),
-                    };
-                    let sample = first_sample + (start + worst.sample) as u64;
-                    let (t, h) = (worst.t, worst.h);
-                    let (t, h) = (crate::diag::short(t), crate::diag::short(h));
-                    let words = format!("sample {sample} cannot be solved: {why} at t = {t} with step {h}");
-                    found = Some((worst.progress, Box::new(Diagnostic::bare(code, words).help(cure))));
-                }
-            }
-        }
-    }
-    let (_, diagnostic) = found?;
-    let more = failed - 1;
-    Some(if more == 0 { diagnostic } else { Box::new(diagnostic.note(format!("at least {more} more samples failed"))) })
 }

@@ -7,6 +7,7 @@
 pub mod buffer;
 pub mod checkpoint;
 pub mod data_cols;
+mod failure;
 mod feed;
 pub mod forward;
 pub mod init;

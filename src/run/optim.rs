@@ -241,7 +241,14 @@ pub fn square_sum<T: Real>(values: &[T]) -> f64 {
         let x = x.to_f64();
         *sum += x * x;
     }
-    tree_sum(&sums)
+    let mut n = SUMS;
+    while n > 1 {
+        n /= 2;
+        for j in 0..n {
+            sums[j] += sums[j + n];
+        }
+    }
+    sums[0]
 }
 
 wide! {

@@ -59,6 +59,8 @@ pub(super) struct Section<'a, T: Real> {
     pub theta_map: &'a ThetaMap,
     pub gradient_map: &'a GradientMap,
     pub feeds: &'a Feeds,
+    /// Ends of the shards of the parameter vector.
+    pub shards: &'a [usize],
     pub source: Option<&'a dyn ColumnSource<T>>,
     pub slot_samples: &'a [Range<usize>],
     pub key: Key,
@@ -78,12 +80,31 @@ pub(super) struct Section<'a, T: Real> {
 }
 
 impl<T: Real> Section<'_, T> {
-    /// The `i`-th step of the section. All workers return the same.
+    /// What the first step needs, up to the barrier before it.
+    pub fn begin(&self, w: &Worker<'_>) -> Result<(), Stop> {
+        self.prepare_columns(w, 0)?;
+        self.pack(w)?;
+        w.barrier()
+    }
+
+    /// What step `i` needs after the one before it, up to the barrier between them.
+    pub fn go_on(&self, w: &Worker<'_>, i: usize) -> Result<(), Stop> {
+        self.prepare_columns(w, i)?;
+        if !self.packs_updates() {
+            w.barrier()?;
+            self.pack(w)?;
+        }
+        w.barrier()
+    }
+
+    /// Whether parameters are packed as they are updated.
+    fn packs_updates(&self) -> bool {
+        self.theta_map.is_identity() && self.kernel.packs_ranges()
+    }
+
+    /// The `i`-th step of the section. All workers return the same. Nothing may be read of parameters before the next barrier.
     pub fn step(&self, w: &Worker<'_>, i: usize, bench: &mut Bench<T>) -> Result<Result<StepReport, Broken>, Stop> {
         let step = self.first + i as u64;
-        self.prepare_columns(w, i)?;
-        self.pack(w)?;
-        w.barrier()?;
         self.fill_slots(w, i, bench)?;
         w.barrier()?;
         // SAFETY: written before the barrier; the next write comes after the next one.
@@ -99,7 +120,6 @@ impl<T: Real> Section<'_, T> {
             return Ok(Err(Broken::Gradient));
         }
         self.update(w, i, clip_scale(norm, self.config.clip));
-        w.barrier()?;
         Ok(Ok(StepReport { step: step + 1, loss, gradient_norm: norm }))
     }
 
@@ -112,7 +132,7 @@ impl<T: Real> Section<'_, T> {
                 let mut columns = self.columns[w.index()].write().unwrap_or_else(PoisonError::into_inner);
                 source.fill(self.first + ahead as u64, &mut columns)?;
             }
-            // The barrier after packing separates this from the reading of it.
+            // Barriers separate this from the reading of the columns before, and of these.
         }
         Ok(())
     }
@@ -162,7 +182,6 @@ impl<T: Real> Section<'_, T> {
         let step = self.first + i as u64;
         // SAFETY: the slot was claimed by this worker for this step.
         let sums = unsafe { self.slots.slice_mut(slot * self.slot_len..(slot + 1) * self.slot_len) };
-        sums.fill(T::default());
         // SAFETY: packed before the barrier, next in the next step.
         let packed = unsafe { self.packed.slice(0..self.packed.len()) };
         let columns = self.columns.get(i % depth).map(|c| c.read().unwrap_or_else(PoisonError::into_inner));
@@ -186,7 +205,11 @@ impl<T: Real> Section<'_, T> {
                 weights[lanes..].fill(T::default());
             }
             let Bench { inputs, outputs, scratch } = bench;
-            let status = self.kernel.tile(packed, inputs, outputs, sums, scratch, panels);
+            let status = if first == samples.start {
+                self.kernel.first_tile(packed, inputs, outputs, sums, scratch, panels)
+            } else {
+                self.kernel.tile(packed, inputs, outputs, sums, scratch, panels)
+            };
             if status != 0 {
                 return Err(internal(&format!("a tile of step {} reports status {status}", step + 1)).into());
             }
@@ -197,10 +220,9 @@ impl<T: Real> Section<'_, T> {
         Ok(())
     }
 
-    /// Elements of a shard: those that [`Kernel::reduce`] gives to one of [`SHARDS`] parts.
+    /// Elements of a shard.
     fn shard(&self, shard: usize) -> Range<usize> {
-        let n = self.table.len();
-        n * shard / SHARDS..n * (shard + 1) / SHARDS
+        (if shard == 0 { 0 } else { self.shards[shard - 1] })..self.shards[shard]
     }
 
     fn gradient(&self) -> &SharedMut<T> {
@@ -220,12 +242,15 @@ impl<T: Real> Section<'_, T> {
         let own = w.share(SHARDS, 1);
         match self.gradient_map {
             GradientMap::Identity => {
-                for shard in own.clone() {
-                    self.kernel.reduce(slots, T::from_f64(1.0), &self.sums, shard, SHARDS);
+                for shard in own.clone().map(|s| self.shard(s)) {
+                    // SAFETY: workers own disjoint shards.
+                    self.kernel.reduce(slots, shard.start, unsafe { self.sums.slice_mut(shard) });
                 }
             }
             GradientMap::Pieces(_) | GradientMap::Epilogue { .. } => {
-                self.kernel.reduce(slots, T::from_f64(1.0), &self.sums, w.index(), w.count());
+                let share = w.share(self.sums.len(), 64);
+                // SAFETY: shares are disjoint.
+                self.kernel.reduce(slots, share.start, unsafe { self.sums.slice_mut(share) });
                 w.barrier()?;
                 // SAFETY: written before the barrier, next in the next step.
                 let sums = unsafe { self.sums.slice(0..self.sums.len()) };
@@ -264,7 +289,7 @@ impl<T: Real> Section<'_, T> {
         }
         let range = self.shard(own.start).start..self.shard(own.end - 1).end;
         let step = self.first + i as u64 + 1;
-        // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase.
+        // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
         unsafe {
             let theta = self.theta.slice_mut(range.clone());
             let gradient = self.gradient().slice(range.clone());
@@ -281,7 +306,10 @@ impl<T: Real> Section<'_, T> {
                 more => unreachable!("an optimizer keeps at most two vectors, not {}", more.len()),
             }
             if let (Some(ema), Some(average)) = (self.config.ema, &self.ema) {
-                ema.update(step, average.slice_mut(range), theta);
+                ema.update(step, average.slice_mut(range.clone()), theta);
+            }
+            if self.packs_updates() {
+                self.kernel.pack_range(theta, range.start, &self.packed);
             }
         }
     }
@@ -304,7 +332,7 @@ impl Feeds {
                     let width = program.inputs[id.0 as usize].shape.iter().product();
                     feeds.columns.push((id, row, width));
                 }
-                Source::Column(_) | Source::State(_) | Source::Time => {
+                Source::Column(_) | Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => {
                     return Err(internal("a gradient unit reads what only a solve gives"));
                 }
             }

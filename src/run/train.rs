@@ -4,10 +4,9 @@
 //! as many steps. A step is
 //!
 //! ```text
-//! pack      parameters -> what tiles read, by parts                                        barrier
 //! slots     draws, columns, tiles -> loss and partial sums of each slot, slot by slot      barrier
 //! reduce    slots -> gradient and its squares, by shards                                   barrier
-//! update    optimizer and average, by shards                                               barrier
+//! update    optimizer, average, parameters -> what tiles read, by shards                   barrier
 //! ```
 //!
 //! Invariants: the samples of a slot and the elements of a shard depend on the batch size and the parameters only, a slot is
@@ -22,13 +21,14 @@ use super::checkpoint::Checkpoint;
 use super::data_cols::{ColumnSource, Columns};
 use super::init::initial;
 use super::optim::{Ema, Optimizer};
-use super::params::ParamTable;
+use super::params::{Entry, ParamTable};
 use super::pool::Pool;
 use super::step::{Bench, Broken, Feeds, SHARDS, SLOTS, Section, internal};
 use super::theta::{GradientMap, ThetaMap};
 use crate::backend::{Backend, Kernel, LANES, SharedMut, Unit};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{InputDecl, Program};
+use crate::kernels::ROWS;
 use crate::rng::Key;
 use crate::stage::{GradientPlan, Prologue};
 use std::ops::Range;
@@ -80,6 +80,7 @@ pub struct Trainer<T: Real> {
     inputs: Vec<InputDecl>,
     source: Option<Box<dyn ColumnSource<T>>>,
     slots: Vec<Range<usize>>,
+    shards: Vec<usize>,
     key: Key,
     step: u64,
     theta: Aligned<T>,
@@ -118,6 +119,23 @@ pub fn slots(batch: usize) -> Vec<Range<usize>> {
     (0..count).map(|g| chunks * g / count * chunk..(chunks * (g + 1) / count * chunk).min(batch)).collect()
 }
 
+/// Ends of [`SHARDS`] ranges of the parameter vector of about equal lengths: between whole row panels where a parameter has
+/// short rows, so that a panel is packed at once.
+fn shards(table: &ParamTable) -> Vec<usize> {
+    let n = table.len();
+    let end = |shard: usize| {
+        let at = n * shard / SHARDS;
+        if at == n {
+            return n;
+        }
+        let Entry { shape, range, .. } = table.owner(at);
+        let panel = range.len() / shape.first().map_or(1, |rows| *rows) * ROWS;
+        let cut = (at - range.start) / panel * panel;
+        if panel <= n / SHARDS { range.start + cut } else { at }
+    };
+    (1..=SHARDS).map(end).collect()
+}
+
 impl<T: Real> Trainer<T> {
     /// Compiles the objective and draws the initial parameters. `source` gives the columns of the program's inputs (all but
     /// the sample weight of the plan); it may be `None` if there are none.
@@ -149,7 +167,7 @@ impl<T: Real> Trainer<T> {
             return Err(internal("training needs samples, and a source for every column it reads"));
         }
         let gradient_map = GradientMap::new(&plan.prologue, &plan.cotangents, plan.epilogue, &table)?;
-        let slots = slots(config.batch);
+        let (slots, shards) = (slots(config.batch), shards(&table));
         let alone = layout.flops as f64 * config.batch as f64 / RATE < ALONE_BELOW;
         let workers = if alone { 1 } else { pool.threads().min(slots.len()) };
         let theta = Aligned::of(&initial::<T>(&program.params, config.seed));
@@ -191,6 +209,7 @@ impl<T: Real> Trainer<T> {
             inputs: program.inputs.clone(),
             source,
             slots,
+            shards,
             key: Key::new(config.seed, "train"),
             step: 0,
             theta,
@@ -217,6 +236,7 @@ impl<T: Real> Trainer<T> {
             theta_map: &self.theta_map,
             gradient_map: &self.gradient_map,
             feeds: &self.feeds,
+            shards: &self.shards,
             source: self.source.as_deref(),
             slot_samples: &self.slots,
             key: self.key,
@@ -240,10 +260,14 @@ impl<T: Real> Trainer<T> {
         let ended = self.pool.run(self.workers, |worker| {
             let mut bench = benches[worker.index()].lock().unwrap_or_else(PoisonError::into_inner);
             let mut reports = (worker.index() == 0).then(|| sink.lock().unwrap_or_else(PoisonError::into_inner));
+            section.begin(worker)?;
             for i in 0..rates.len() {
                 match section.step(worker, i, &mut bench)? {
                     Ok(report) => reports.iter_mut().for_each(|r| r.push(report)),
                     Err(broken) => return Ok(Some(broken)),
+                }
+                if i + 1 < rates.len() {
+                    section.go_on(worker, i + 1)?;
                 }
             }
             Ok(None)

@@ -13,6 +13,7 @@ use super::step::internal;
 use crate::backend::LANES;
 use crate::rng::Key;
 use crate::solve::{ChunkOut, KernelRhs, Observe, Plan, Problem, SampleCount, SolveError, SolverConfig, Workspace};
+use crate::stage::Times;
 use std::ops::Range;
 
 /// One work unit: its samples, and where its results go.
@@ -32,8 +33,11 @@ pub(super) struct Desk<T> {
     pub scratch: Aligned<T>,
     pub states: Aligned<T>,
     pub ends: Aligned<T>,
+    pub observed: Aligned<T>,
     pub captures: Aligned<T>,
     pub times: (Vec<f64>, Vec<f64>),
+    /// Observation times, `[sample][count]`.
+    pub at: Vec<f64>,
     pub workspace: Workspace<T>,
 }
 
@@ -48,6 +52,10 @@ impl<T: Real> Desk<T> {
             Role::Map(_) => 0,
             Role::Solve { rows, .. } => rows.captures.len(),
         });
+        let observed = most(&|s| match &s.role {
+            Role::Map(_) => 0,
+            Role::Solve { dim, count, .. } => dim * count,
+        });
         Desk {
             columns: forward.widths.iter().map(|width| Aligned::zeros(width * unit)).collect(),
             inputs: Aligned::zeros(most(&|s| s.layout.input_rows) * LANES),
@@ -55,8 +63,10 @@ impl<T: Real> Desk<T> {
             scratch: Aligned::zeros(most(&|s| s.layout.scratch_len)),
             states: Aligned::zeros(state * unit),
             ends: Aligned::zeros(state * unit),
+            observed: Aligned::zeros(observed * unit),
             captures: Aligned::zeros(captures * unit),
             times: (vec![0.0; unit], vec![0.0; unit]),
+            at: Vec::new(),
             workspace: Workspace::default(),
         }
     }
@@ -156,7 +166,7 @@ impl<T: Real> Pass<'_, T> {
         desk: &mut Desk<T>,
         counts: &mut [SampleCount],
     ) -> Result<Result<u64, SolveError>, Stop> {
-        let Role::Solve { rows, dim, span, inits, results, .. } = &step.role else {
+        let Role::Solve { rows, dim, span, inits, results, solver: _, at, count } = &step.role else {
             return Err(internal("a map is not a solve").into());
         };
         let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
@@ -186,6 +196,24 @@ impl<T: Real> Pass<'_, T> {
         for (times, column) in [(&mut *t0, span.0), (&mut *t1, span.1)] {
             times.iter_mut().zip(&*desk.columns[column]).for_each(|(t, x)| *t = x.to_f64());
         }
+        let (mut t0, mut t1) = (&*t0, &*t1);
+        let observe = match at {
+            None => Observe::Nothing,
+            // Known times are exact, whatever the precision of the columns.
+            Some(Times::Common(times)) => {
+                (t0, t1) = (&times[..1], &times[times.len() - 1..]);
+                Observe::Common(times)
+            }
+            Some(Times::PerSample(column)) => {
+                let block = &desk.columns[*column];
+                desk.at.clear();
+                desk.at.extend((0..n * count).map(|k| {
+                    let (sample, time) = (k / count, k % count);
+                    block[(sample / LANES * count + time) * LANES + sample % LANES].to_f64()
+                }));
+                Observe::PerSample { count: *count, times: &desk.at }
+            }
+        };
         let rhs = KernelRhs::new(&*step.kernel, packed, rows.clone())
             .ok_or_else(|| internal("a right-hand side does not have the rows of its solve"))?;
         let problem = Problem {
@@ -194,7 +222,7 @@ impl<T: Real> Pass<'_, T> {
             captures: &desk.captures[..tiles * caps * LANES],
             t0,
             t1,
-            observe: Observe::Nothing,
+            observe,
         };
         let plan = match Plan::new(&rhs, config, &problem) {
             Ok(plan) => plan,
@@ -205,7 +233,8 @@ impl<T: Real> Pass<'_, T> {
             let own = plan.samples(chunk);
             let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
             let ends = &mut desk.ends[lanes.start * dim..lanes.end * dim];
-            let out = ChunkOut { ends, observed: &mut [], counts: &mut counts[own] };
+            let observed = &mut desk.observed[lanes.start * dim * count..lanes.end * dim * count];
+            let out = ChunkOut { ends, observed, counts: &mut counts[own] };
             match plan.run(chunk, &mut desk.workspace, out, None) {
                 Ok(run) => paid += run.paid,
                 Err(error) => return Ok(Err(error)),
@@ -214,7 +243,16 @@ impl<T: Real> Pass<'_, T> {
         for &(component, to) in results {
             let width = widths[to];
             for tile in 0..tiles {
-                desk.columns[to][column(tile, width)].copy_from_slice(&desk.ends[state(component, tile, width)]);
+                let out = &mut desk.columns[to][column(tile, width)];
+                if at.is_none() {
+                    out.copy_from_slice(&desk.ends[state(component, tile, width)]);
+                    continue;
+                }
+                let width = width / count;
+                for (row, out) in out.chunks_exact_mut((width * LANES).max(1)).enumerate() {
+                    let from = ((tile * count + row) * dim + component) * LANES;
+                    out.copy_from_slice(&desk.observed[from..from + width * LANES]);
+                }
             }
         }
         Ok(Ok(paid))

@@ -7,10 +7,11 @@ use super::chunk::{Sizes, SweepLog, Workspace};
 use super::config::{ConfigError, Purpose, SolverConfig, Steps};
 use super::dense::Dense;
 use super::failure::{LaneFailure, SolveError};
-use super::forward::{ChunkRun, run_chunk};
+use super::forward::{ChunkRun, Keep, run_chunk};
 use super::real::Real;
-use super::rhs::Rhs;
+use super::rhs::{Rhs, Transposed};
 use super::statistics::{SampleCount, Statistics};
+use super::tape::Tape;
 use super::tile::Weights;
 use crate::backend::LANES;
 use std::ops::Range;
@@ -218,7 +219,30 @@ impl<'a, T: Real> Plan<'a, T> {
         out: ChunkOut<'_, T>,
         log: Option<&mut SweepLog>,
     ) -> Result<ChunkRun, SolveError> {
-        run_chunk(self, self.samples(chunk), workspace, out, log)
+        run_chunk(self, self.samples(chunk), workspace, out, Keep { log, tape: None })
+    }
+
+    /// Runs one chunk and keeps on `tape` what the pass back over it ([`Plan::backward`]) needs. `rhs` is the right-hand side
+    /// of the plan.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    pub fn record(
+        &self,
+        chunk: usize,
+        workspace: &mut Workspace<T>,
+        out: ChunkOut<'_, T>,
+        rhs: &dyn Transposed<T>,
+        tape: &mut Tape<T>,
+    ) -> Result<ChunkRun, SolveError> {
+        let records = if tape.budget == 0 { 0 } else { rhs.record_rows() * LANES };
+        tape.begin(self.recorded_stages().len(), records);
+        run_chunk(self, self.samples(chunk), workspace, out, Keep { log: None, tape: Some((tape, rhs)) })
+    }
+
+    /// The stages that a step owns in the pass back: all but the first, if that is the end of the step before.
+    pub(super) fn recorded_stages(&self) -> Range<usize> {
+        if self.reuses_end() { 1..self.end_slot + 1 } else { 0..self.config.method.stages }
     }
 }
 

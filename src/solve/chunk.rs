@@ -56,6 +56,21 @@ pub struct SweepRecord {
 }
 
 impl SweepLog {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.sweeps.clear();
+        self.id.clear();
+        self.accepted.clear();
+        self.t.clear();
+        self.h.clear();
+    }
+
+    /// Bytes that are in use.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.sweeps.len() * size_of::<SweepRecord>() + self.id.len() * (2 + 1 + 8 + 8)
+    }
+
     pub(super) fn record(&mut self, lanes: &[Lane], first_stage: bool) {
         let start = self.id.len();
         for lane in lanes {

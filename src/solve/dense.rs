@@ -40,6 +40,15 @@ impl Dense {
         }
     }
 
+    /// The weights of slopes at `theta`; none for Hermite interpolation.
+    pub fn weights(&self, theta: f64) -> Vec<(usize, f64)> {
+        let horner = |powers: &Vec<f64>| theta * powers.iter().rev().fold(0.0, |sum, &p| sum * theta + p);
+        match self {
+            Dense::Hermite { .. } => Vec::new(),
+            Dense::Polynomial(weights) => weights.iter().map(|(slot, powers)| (*slot, horner(powers))).collect(),
+        }
+    }
+
     /// Calls `put(component, value)` with the state at `theta` of the step, theta in (0, 1). Hermite: HNW I, II.6.7.
     pub fn value<T: Real>(&self, step: &Step<'_, T>, theta: f64, mut put: impl FnMut(usize, T)) {
         let at = |row: usize| row * LANES + step.lane;
@@ -57,10 +66,9 @@ impl Dense {
                     put(row, y + blend * chord + bend * bow);
                 }
             }
-            Dense::Polynomial(weights) => {
-                let horner = |powers: &Vec<f64>| theta * powers.iter().rev().fold(0.0, |sum, &p| sum * theta + p);
+            Dense::Polynomial(_) => {
                 let weights: Vec<(usize, T)> =
-                    weights.iter().map(|(slot, powers)| (*slot, T::from_f64(horner(powers)))).collect();
+                    self.weights(theta).into_iter().map(|(slot, w)| (slot, T::from_f64(w))).collect();
                 for row in 0..step.dim {
                     let sum = weights.iter().fold(T::default(), |sum, &(slot, w)| sum + w * slope(slot, row));
                     put(row, step.y[at(row)] + h * sum);

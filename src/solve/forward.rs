@@ -7,6 +7,8 @@ use super::control::{Clock, Law, Verdict};
 use super::dense::Step;
 use super::failure::{Cause, LaneFailure, SolveError};
 use super::real::Real;
+use super::rhs::Transposed;
+use super::tape::{Seen, Tape};
 use super::tile::{self, Slopes, Tolerance};
 use crate::backend::{LANES, PANEL};
 use std::ops::Range;
@@ -28,6 +30,14 @@ pub(super) struct Control<T> {
     pub(super) joint: bool,
 }
 
+/// What a march leaves behind.
+pub(super) struct Keep<'a, T: Real> {
+    /// Step sizes alone.
+    pub log: Option<&'a mut SweepLog>,
+    /// What a pass back needs; stages are evaluated by the right-hand side that records.
+    pub tape: Option<(&'a mut Tape<T>, &'a dyn Transposed<T>)>,
+}
+
 /// A chunk on its way; `start` holds its beginnings.
 pub(super) struct March<'a, 'p, T: Real> {
     pub(super) plan: &'a Plan<'p, T>,
@@ -43,6 +53,7 @@ pub(super) struct March<'a, 'p, T: Real> {
     /// Whether slot 0 holds the slopes at the states.
     pub(super) first_slopes: bool,
     pub(super) run: ChunkRun,
+    pub(super) keep: Keep<'a, T>,
 }
 
 /// Brings the samples of `chunk` to their end times. Blocks of `out` cover the chunk's tiles.
@@ -51,7 +62,7 @@ pub(super) fn run_chunk<'a, T: Real>(
     samples: Range<usize>,
     ws: &'a mut Workspace<T>,
     out: ChunkOut<'a, T>,
-    log: Option<&mut SweepLog>,
+    keep: Keep<'a, T>,
 ) -> Result<ChunkRun, SolveError> {
     let control = match &plan.config.steps {
         Steps::Count(_) | Steps::Size(_) => None,
@@ -73,14 +84,18 @@ pub(super) fn run_chunk<'a, T: Real>(
         shared: Clock::default(),
         first_slopes: false,
         run: ChunkRun::default(),
+        keep,
     };
     march.load();
-    march.march(log)?;
+    if let Some((tape, _)) = &mut march.keep.tape {
+        tape.seen_until.push(tape.seen.len());
+    }
+    march.march()?;
     Ok(march.run)
 }
 
 impl<T: Real> March<'_, '_, T> {
-    fn march(&mut self, mut log: Option<&mut SweepLog>) -> Result<(), SolveError> {
+    fn march(&mut self) -> Result<(), SolveError> {
         let active = |lanes: &[Lane]| lanes.iter().filter(|l| !l.done).count();
         if active(&self.ws.lanes) == 0 {
             return Ok(());
@@ -102,13 +117,20 @@ impl<T: Real> March<'_, '_, T> {
             }
             self.run.sweeps += 1;
             let failures = self.judge();
-            if let Some(log) = log.as_deref_mut() {
+            if let Some(log) = self.keep.log.as_deref_mut() {
                 log.record(&self.ws.lanes[..self.columns], first_stage);
+            }
+            if let Some((tape, _)) = &mut self.keep.tape {
+                tape.log.record(&self.ws.lanes[..self.columns], first_stage);
+                tape.keep(&self.ws.y, &self.ws.k, self.columns, self.plan.sizes);
             }
             if let Some(error) = failures {
                 return Err(error);
             }
             self.observe();
+            if let Some((tape, _)) = &mut self.keep.tape {
+                tape.seen_until.push(tape.seen.len());
+            }
             self.commit();
         }
     }
@@ -164,9 +186,6 @@ impl<T: Real> March<'_, '_, T> {
 
     /// All stages of one tile, its new states and its errors.
     fn step_tile(&mut self, tile: usize, panels: usize) -> Result<(), SolveError> {
-        if !self.first_slopes {
-            self.first_stage(tile, panels, |lane| lane.t)?;
-        }
         let plan = self.plan;
         let (sizes, method, rhs) = (plan.sizes, &plan.config.method, plan.rhs);
         let (dim, block) = (sizes.dim, sizes.dim * LANES);
@@ -177,6 +196,29 @@ impl<T: Real> March<'_, '_, T> {
         let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
         let h: [T; LANES] = std::array::from_fn(|l| T::from_f64(lanes[l].h));
         let last = method.stages - 1;
+        let mut records = match &mut self.keep.tape {
+            Some((tape, rhs)) => tape.room(tile).map(|room| (room, *rhs)),
+            None => None,
+        };
+        let first_recorded = plan.recorded_stages().start;
+        let scratch = &mut self.ws.scratch;
+        // Every way to evaluate a stage gives the same bits.
+        let mut evaluate = |stage: usize, inputs: &[T], slopes: &mut [T]| match &mut records {
+            Some((room, rhs)) => {
+                let len = rhs.record_rows() * LANES;
+                let record = &mut room[(stage - first_recorded) * len..(stage - first_recorded + 1) * len];
+                let result = rhs.record(inputs, record, scratch, panels);
+                slopes.copy_from_slice(&record[..block]);
+                status(result)
+            }
+            None => status(rhs.eval(inputs, slopes, scratch, panels)),
+        };
+        if !self.first_slopes {
+            tile::place_state(inputs, rhs.rows(), y, panels);
+            tile::place_time(inputs, rhs.rows(), panels, |l| lanes[l].t);
+            self.run.paid += (panels * PANEL) as u64;
+            evaluate(0, inputs, &mut k[..block])?;
+        }
         for stage in 1..method.stages {
             let (before, here) = k.split_at_mut(stage * block);
             let slopes = Slopes { k: before, dim };
@@ -190,7 +232,7 @@ impl<T: Real> March<'_, '_, T> {
             }
             tile::place_time(inputs, rhs.rows(), panels, |l| lanes[l].t + method.c[stage] * lanes[l].h);
             self.run.paid += (panels * PANEL) as u64;
-            status(rhs.eval(inputs, &mut here[..block], &mut self.ws.scratch, panels))?;
+            evaluate(stage, inputs, &mut here[..block])?;
         }
         if !method.fsal {
             tile::advance(y_new, Some, y, Slopes { k, dim }, &plan.weights.b, &h, panels);
@@ -200,7 +242,7 @@ impl<T: Real> March<'_, '_, T> {
             tile::place_time(inputs, rhs.rows(), panels, |l| lanes[l].t + lanes[l].h);
             self.run.paid += (panels * PANEL) as u64;
             let end = &mut k[plan.end_slot * block..(plan.end_slot + 1) * block];
-            status(rhs.eval(inputs, end, &mut self.ws.scratch, panels))?;
+            evaluate(plan.end_slot, inputs, end)?;
         }
         let gathered = match &self.control {
             Some(c) => tile::error(y, y_new, Slopes { k, dim }, &plan.weights.error, &h, c.tolerance, panels),
@@ -348,6 +390,9 @@ impl<T: Real> March<'_, '_, T> {
                 let from = if h == 0.0 { y } else { y_new };
                 (0..dim).for_each(|row| put(row, from[row * LANES + lane]));
             }
+        }
+        if let Some((tape, _)) = &mut self.keep.tape {
+            tape.seen.push(Seen { column, index: self.ws.lanes[column].next as usize, theta });
         }
         self.ws.lanes[column].next += 1;
     }

@@ -5,6 +5,7 @@
 //! 16. Bits depend on neither the number of threads nor (steps per sample) on which samples share a batch. Deliberately
 //! absent: the language, gradients, random numbers.
 
+mod backward;
 mod batch;
 mod chunk;
 mod config;
@@ -16,13 +17,16 @@ mod real;
 mod rhs;
 mod start;
 mod statistics;
+mod tape;
 mod tile;
 
+pub use backward::{BackRun, Cotangents, Room};
 pub use batch::{ChunkOut, Observe, Plan, Problem, Solution, chunk_size, pack, solve_batch, tiles, unpack};
 pub use chunk::{SweepLog, SweepRecord, Workspace};
 pub use config::{Adaptive, ConfigError, Controller, MAX_CHUNK, Norm, Purpose, SolverConfig, StepControl, Steps};
 pub use failure::{Cause, LaneFailure, SolveError};
 pub use forward::ChunkRun;
 pub use real::Real;
-pub use rhs::{KernelRhs, Rhs, RowMap};
+pub use rhs::{BarMap, KernelRhs, KernelTransposed, Rhs, RowMap, Transposed};
 pub use statistics::{SampleCount, Statistics};
+pub use tape::Tape;

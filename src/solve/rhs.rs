@@ -55,6 +55,44 @@ pub trait Rhs<T: Real>: Sync {
     fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32;
 }
 
+/// Where the cotangents that a transpose writes belong. Its block is `[rows][LANES]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BarMap {
+    /// Rows of the block.
+    pub rows: usize,
+    /// For each state component, its row; `None` if the slopes do not depend on it.
+    pub state: Vec<Option<usize>>,
+    /// For each capture, its row; `None` if its cotangent is not wanted, or zero.
+    pub captures: Vec<Option<usize>>,
+    /// The row of time, likewise.
+    pub time: Option<usize>,
+}
+
+/// A right-hand side whose stages can be transposed: in two halves, so that the first may run long before the second.
+///
+/// As for values, what a lane gives depends on its own column only; a lane whose slope cotangents are zero gives zeros.
+pub trait Transposed<T: Real>: Rhs<T> {
+    /// Rows of a record: at first slopes, then residuals; there may be room behind them for [`Transposed::transpose`].
+    fn record_rows(&self) -> usize;
+    /// Where cotangents are written.
+    fn bars(&self) -> &BarMap;
+    /// Scalars of a slot.
+    fn slot_len(&self) -> usize;
+    /// As [`Rhs::eval`], with the same bits; writes `record` (`[record_rows][LANES]`).
+    fn record(&self, inputs: &[T], record: &mut [T], scratch: &mut [T], panels: usize) -> u32;
+    /// Reads a record whose slopes were replaced by their cotangents, and the times and captures of `inputs`; writes `bars`
+    /// (`[bars().rows][LANES]`) and adds cotangents of parameters to `slot`.
+    fn transpose(
+        &self,
+        inputs: &[T],
+        record: &mut [T],
+        bars: &mut [T],
+        slot: &mut [T],
+        scratch: &mut [T],
+        panels: usize,
+    ) -> u32;
+}
+
 /// A compiled unit as a right-hand side: its outputs are the derivatives of the state, component by component.
 pub struct KernelRhs<'a, T: Real> {
     kernel: &'a dyn Kernel<T>,
@@ -95,5 +133,85 @@ impl<T: Real> Rhs<T> for KernelRhs<'_, T> {
     fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
         debug_assert_eq!(inputs.len(), self.rows.rows * LANES);
         self.kernel.tile(self.packed, inputs, slopes, &mut [], scratch, panels)
+    }
+}
+
+/// Compiled units as a right-hand side with its transpose.
+pub struct KernelTransposed<'a, T: Real> {
+    value: KernelRhs<'a, T>,
+    record: (&'a dyn Kernel<T>, &'a [T]),
+    back: (&'a dyn Kernel<T>, &'a [T]),
+    /// Rows of the input block and of the record that hold the same captures or time.
+    shared: &'a [(usize, usize)],
+    bars: &'a BarMap,
+}
+
+impl<'a, T: Real> KernelTransposed<'a, T> {
+    /// `record` gives slopes and residuals of the inputs that `value` reads; `back` begins with rows as `record` writes them.
+    /// `None` if the kernels do not fit each other.
+    #[must_use]
+    pub fn new(
+        value: KernelRhs<'a, T>,
+        record: (&'a dyn Kernel<T>, &'a [T]),
+        back: (&'a dyn Kernel<T>, &'a [T]),
+        shared: &'a [(usize, usize)],
+        bars: &'a BarMap,
+    ) -> Option<Self> {
+        let (first, second) = (record.0.layout(), back.0.layout());
+        let fits = first.input_rows == value.rows.rows
+            && first.output_rows + shared.len() == second.input_rows
+            && first.output_rows >= value.dim()
+            && second.output_rows == bars.rows
+            && bars.state.len() == value.dim()
+            && bars.captures.len() == value.caps();
+        fits.then_some(KernelTransposed { value, record, back, shared, bars })
+    }
+}
+
+impl<T: Real> Rhs<T> for KernelTransposed<'_, T> {
+    fn dim(&self) -> usize {
+        self.value.dim()
+    }
+    fn caps(&self) -> usize {
+        self.value.caps()
+    }
+    fn rows(&self) -> &RowMap {
+        self.value.rows()
+    }
+    fn scratch_len(&self) -> usize {
+        let others = self.record.0.layout().scratch_len.max(self.back.0.layout().scratch_len);
+        self.value.scratch_len().max(others)
+    }
+    fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
+        self.value.eval(inputs, slopes, scratch, panels)
+    }
+}
+
+impl<T: Real> Transposed<T> for KernelTransposed<'_, T> {
+    fn record_rows(&self) -> usize {
+        self.back.0.layout().input_rows
+    }
+    fn bars(&self) -> &BarMap {
+        self.bars
+    }
+    fn slot_len(&self) -> usize {
+        self.back.0.layout().slot_len
+    }
+    fn record(&self, inputs: &[T], record: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
+        self.record.0.tile(self.record.1, inputs, record, &mut [], scratch, panels)
+    }
+    fn transpose(
+        &self,
+        inputs: &[T],
+        record: &mut [T],
+        bars: &mut [T],
+        slot: &mut [T],
+        scratch: &mut [T],
+        panels: usize,
+    ) -> u32 {
+        for &(from, to) in self.shared {
+            record[to * LANES..(to + 1) * LANES].copy_from_slice(&inputs[from * LANES..(from + 1) * LANES]);
+        }
+        self.back.0.tile(self.back.1, record, bars, slot, scratch, panels)
     }
 }

@@ -10,18 +10,6 @@ fn at(dag: &Dag, id: NodeId, code: Code, message: &str, label: &str) -> Diagnost
     }
 }
 
-/// The loss reads the result of a solve.
-pub fn not_trainable(dag: &Dag, solve: NodeId) -> Diagnostic {
-    at(
-        dag,
-        solve,
-        Code::NotYetTrainable,
-        "the loss depends on the result of a solve, and gradients through a solve are not implemented",
-        "this initial-value problem is part of the loss",
-    )
-    .help("train with a loss that needs no solve (flow matching), or keep its result constant")
-}
-
 /// A right-hand side that solves.
 pub fn nested(dag: &Dag, solve: NodeId) -> Diagnostic {
     at(

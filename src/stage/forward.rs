@@ -6,9 +6,9 @@
 //! capture, and a capture is a column.
 
 use super::split::{Split, split, strip_layout, unit, without_stops};
-use super::{ForwardPlan, Segment, Source, errors};
+use super::{ForwardPlan, Segment, Source, Times, errors};
 use crate::diag::Diagnostic;
-use crate::ir::{Dag, Level, NodeId, Op, Program, RegionId, Solve, reachable};
+use crate::ir::{Dag, Level, NodeId, Op, Program, RegionId, Solve, eval, reachable};
 use std::collections::{BTreeSet, HashMap};
 
 /// Cuts a program (derivatives expanded) into segments.
@@ -19,13 +19,17 @@ use std::collections::{BTreeSet, HashMap};
 pub fn forward(program: &Program) -> Result<ForwardPlan, Diagnostic> {
     let roots: Vec<NodeId> = program.outputs.iter().map(|(_, id)| *id).collect();
     let (plain, roots) = without_stops(&program.dag, &roots);
-    let program = &Program {
+    cut(&Program {
         dag: plain,
         params: program.params.clone(),
         draws: program.draws.clone(),
         inputs: program.inputs.clone(),
         outputs: program.outputs.iter().zip(roots).map(|((n, _), id)| (n.clone(), id)).collect(),
-    };
+    })
+}
+
+/// As [`forward`]; what is constant to derivatives stays marked.
+pub(super) fn cut(program: &Program) -> Result<ForwardPlan, Diagnostic> {
     let dag = &program.dag;
     let results: Vec<NodeId> = program.outputs.iter().map(|(_, id)| *id).collect();
     let seen = reachable(dag, &results, |_| false);
@@ -46,8 +50,9 @@ pub fn forward(program: &Program) -> Result<ForwardPlan, Diagnostic> {
     // What each solve and the caller need.
     let mut captures: Vec<Vec<NodeId>> = Vec::new();
     for (_, s) in &solves {
-        let inside = captured(dag, &s.derivs);
-        for &id in [s.t0, s.t1].iter().chain(&s.inits).chain(&inside) {
+        let inside = captured(dag, &right_hand_side(s));
+        let at = s.at.filter(|&at| dag.level(at) > Level::Const);
+        for &id in [s.t0, s.t1].iter().chain(&at).chain(&s.inits).chain(&inside) {
             cutter.need(id);
         }
         captures.push(inside);
@@ -63,7 +68,7 @@ pub fn forward(program: &Program) -> Result<ForwardPlan, Diagnostic> {
             plan.segments.push(Segment::Map { unit: cutter.map_unit(k, &roots), columns });
         }
         if let Some((_, s)) = solves.get(k) {
-            plan.segments.push(cutter.solve(s, &captures[k], &cutter.results[k]));
+            plan.segments.push(cutter.solve(s, &captures[k], &cutter.results[k])?);
         }
     }
     plan.columns = cutter.shapes.clone();
@@ -83,7 +88,7 @@ fn refuse_nested(dag: &Dag, seen: &[bool]) -> Result<(), Diagnostic> {
             }
             Op::Solve(s) => {
                 own.remove(&s.region);
-                let outside = [s.t0, s.t1].iter().chain(&s.inits).any(|a| !free[a.0 as usize].is_empty());
+                let outside = [s.t0, s.t1].iter().chain(&s.at).chain(&s.inits).any(|a| !free[a.0 as usize].is_empty());
                 if outside || !own.is_empty() {
                     return Err(errors::nested(dag, id));
                 }
@@ -93,6 +98,11 @@ fn refuse_nested(dag: &Dag, seen: &[bool]) -> Result<(), Diagnostic> {
         free[id.0 as usize] = own;
     }
     Ok(())
+}
+
+/// What the right-hand side of a solve computes: derivatives, then diffusions.
+fn right_hand_side(s: &Solve) -> Vec<NodeId> {
+    s.derivs.iter().chain(s.noise.iter().flat_map(|n| &n.diffusions)).copied().collect()
 }
 
 /// The greatest Sample-level values below `derivs`, in the order of their ids. Of a repeated value, the value.
@@ -128,7 +138,8 @@ impl<'a> Cutter<'a> {
         let mut all: Vec<Vec<usize>> = Vec::new();
         for (_, s) in solves {
             all.push((0..s.inits.len()).map(|i| shapes.len() + i).collect());
-            shapes.extend(s.inits.iter().map(|&x| dag.shape(x).to_vec()));
+            let rows = s.at.map_or(&[][..], |at| dag.shape(at));
+            shapes.extend(s.inits.iter().map(|&x| [rows, dag.shape(x)].concat()));
         }
         let order = |id: NodeId| solves.iter().position(|(s, _)| *s == id).expect("a reachable solve");
         for id in dag.ids().filter(|id| seen[id.0 as usize]) {
@@ -143,7 +154,7 @@ impl<'a> Cutter<'a> {
         }
         let mut roots = results.to_vec();
         for (_, s) in solves {
-            roots.extend([s.t0, s.t1].iter().chain(&s.inits).chain(&s.derivs));
+            roots.extend([s.t0, s.t1].iter().chain(&s.at).chain(&s.inits).copied().chain(right_hand_side(s)));
         }
         let split = split(dag, &roots);
         let outputs = vec![BTreeSet::new(); solves.len() + 1];
@@ -191,20 +202,29 @@ impl<'a> Cutter<'a> {
         })
     }
 
-    fn solve(&self, s: &Solve, captures: &[NodeId], results: &[usize]) -> Segment {
+    fn solve(&self, s: &Solve, captures: &[NodeId], results: &[usize]) -> Result<Segment, Diagnostic> {
         let dag = &self.program.dag;
-        let rhs = unit(dag, &self.split, &s.derivs, self.program.inputs.len(), |id| match *dag.op(id) {
+        let at = match s.at {
+            None => None,
+            Some(at) if dag.level(at) == Level::Const => {
+                Some(Times::Common(eval::evaluate::<f64>(dag, &[at], |_| None)?.remove(0).into()))
+            }
+            Some(at) => Some(Times::PerSample(self.columns[&at])),
+        };
+        let rhs = unit(dag, &self.split, &right_hand_side(s), self.program.inputs.len(), |id| match *dag.op(id) {
             Op::State(_, i) => Some(Source::State(i)),
             Op::Time(_) => Some(Source::Time),
             _ => captures.contains(&id).then(|| Source::Column(self.columns[&id])),
         });
-        Segment::Solve {
+        Ok(Segment::Solve {
             rhs,
             components: s.names.iter().zip(&s.inits).map(|(n, &x)| (n.clone(), dag.shape(x).to_vec())).collect(),
             span: (self.columns[&s.t0], self.columns[&s.t1]),
             inits: s.inits.iter().map(|x| self.columns[x]).collect(),
             results: results.to_vec(),
             solver: s.solver,
-        }
+            at,
+            noise: s.noise.as_ref().map(|n| n.site.clone()),
+        })
     }
 }

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 /// its input `weight`, whose id is the first after the program's inputs.
 ///
 /// # Errors
-/// `E0612` if the loss reads the result of a solve; `E9999` if it is not a scalar or reads states.
+/// `E9999` if it is not a scalar, or reads states or the result of a solve (see [`super::objective`]).
 pub fn gradient(program: &Program, loss: NodeId) -> Result<GradientPlan, Diagnostic> {
     let from = &program.dag;
     if !from.shape(loss).is_empty() {
@@ -23,12 +23,9 @@ pub fn gradient(program: &Program, loss: NodeId) -> Result<GradientPlan, Diagnos
     }
     let seen = reachable(from, &[loss], |_| false);
     let inside = || from.ids().filter(|id| seen[id.0 as usize]);
-    if let Some(solve) = inside().find(|&id| matches!(from.op(id), Op::Solve(_))) {
-        return Err(errors::not_trainable(from, solve));
-    }
     for id in inside() {
         match from.op(id) {
-            Op::State(..) | Op::Time(_) | Op::SumSamples(_) => {
+            Op::State(..) | Op::Time(_) | Op::SumSamples(_) | Op::Solve(_) => {
                 return Err(errors::misplaced(from, id, "a loss of one sample cannot read this"));
             }
             _ => {}
@@ -67,8 +64,9 @@ pub fn gradient(program: &Program, loss: NodeId) -> Result<GradientPlan, Diagnos
     Ok(GradientPlan { prologue: split.prologue, unit, weight: Some(weight_id), cotangents, epilogue })
 }
 
-/// Gradients of the parameters from the cotangents of the prologue's values. `None` if no computed value has one.
-fn epilogue(
+/// Gradients of the parameters from the cotangents of the prologue's values, each listed once. `None` if no computed value
+/// has one.
+pub(super) fn epilogue(
     program: &Program,
     prologue: &Prologue,
     cotangents: &[usize],

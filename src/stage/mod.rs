@@ -1,6 +1,6 @@
 //! From one program to the pieces that run: a prologue over the parameters, and tile units between solves.
 //!
-//! `Program` (derivatives expanded, optimised) -> [`ForwardPlan`] or [`GradientPlan`]. The program is split by level before
+//! `Program` (derivatives expanded, optimised) -> [`ForwardPlan`], [`GradientPlan`] or, with solves, [`ObjectivePlan`]. The program is split by level before
 //! it is transposed: work that depends on parameters only becomes the prologue, run once a training step, and the body is
 //! differentiated with respect to the prologue's results. `solve` cuts a program into segments; values that cross a cut
 //! become columns. Deliberately absent: tiles, threads, buffers.
@@ -8,14 +8,19 @@
 mod errors;
 mod forward;
 mod gradient;
+mod objective;
 pub mod print;
+mod residuals;
 mod split;
 mod sums;
+mod transpose;
 
 pub use forward::forward;
 pub use gradient::gradient;
+pub use objective::objective;
 
 use crate::ir::{Dag, DrawId, InputId, NodeId, ParamId, Shape};
+use std::sync::Arc;
 
 /// What one Theta-level value read by units is.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +53,11 @@ pub enum Source {
     State(u32),
     /// The time of the solve.
     Time,
+    /// A cotangent. In the transpose of a map: of the column of that index; in the transpose of a right-hand side: of the
+    /// derivative of that component.
+    Bar(usize),
+    /// In the transpose of a right-hand side: a value that its record keeps.
+    Residual(usize),
 }
 
 /// A unit with its bindings. `inputs`, `theta`, `outputs`, `sums` are as in [`crate::backend::Unit`].
@@ -89,11 +99,25 @@ pub enum Segment {
         span: (usize, usize),
         /// Columns of the initial values.
         inits: Vec<usize>,
-        /// Columns that receive the final values.
+        /// Columns that receive the final values, or the values at the observation times.
         results: Vec<usize>,
         /// Index into the plan's solvers; `u32::MAX`: the enclosing block's.
         solver: u32,
+        /// Times at which states are wanted instead of the end.
+        at: Option<Times>,
+        /// The site of the noise of a stochastic equation; the right-hand side's outputs are then the derivatives and, behind
+        /// them, the diffusions, component by component.
+        noise: Option<String>,
     },
+}
+
+/// Observation times, from the start of a span to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Times {
+    /// The same for all samples.
+    Common(Arc<[f64]>),
+    /// A column.
+    PerSample(usize),
 }
 
 /// A program to evaluate, sample by sample.
@@ -107,6 +131,63 @@ pub struct ForwardPlan {
     pub columns: Vec<Shape>,
     /// For each named output of the program, its column.
     pub outputs: Vec<(String, usize)>,
+}
+
+/// A loss whose program solves, with its gradient: a forward pass over the segments, then a pass back over their
+/// transposes.
+///
+/// A column is *active* if the loss can change with the parameters through it; only active columns have cotangents.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectivePlan {
+    /// Parameter-only work of all units.
+    pub prologue: Prologue,
+    /// In order. Right-hand sides are those of the transposes: they give the bits that [`StageTranspose::record`] gives.
+    pub segments: Vec<Segment>,
+    /// Shape of every column block.
+    pub columns: Vec<Shape>,
+    /// The column of the loss.
+    pub loss: usize,
+    /// For each segment.
+    pub transposes: Vec<Transpose>,
+    /// Gradients of parameters from the sums of all transposes, as [`GradientPlan::epilogue`].
+    pub epilogue: Option<(Dag, Vec<NodeId>)>,
+}
+
+/// A segment, backward.
+#[derive(Clone, Debug)]
+pub enum Transpose {
+    /// Nothing that the segment makes is active and reached by the loss.
+    Nothing,
+    /// Of a map: its sources and [`Source::Bar`]s of its columns -> cotangents.
+    Map {
+        /// The unit; its sums are cotangents of prologue values.
+        unit: UnitSpec,
+        /// For each output, the column to whose cotangent it is added.
+        bars: Vec<usize>,
+        /// For each sum, the prologue value whose cotangent it is.
+        cotangents: Vec<usize>,
+    },
+    /// Of a solve.
+    Solve(Box<StageTranspose>),
+}
+
+/// The transpose of a right-hand side at one stage, in two units: values with what must be kept of them, and cotangents.
+///
+/// `record` and the right-hand side are one DAG, so their slopes have equal bits; so a stage may be recorded in the forward
+/// pass or recomputed in the backward pass without a change of bits.
+#[derive(Clone, Debug)]
+pub struct StageTranspose {
+    /// Inputs as the right-hand side. Outputs: derivatives, component by component, then residuals.
+    pub record: UnitSpec,
+    /// Inputs: [`Source::Bar`] of every component and [`Source::Residual`]s, in order, so that its input block begins like
+    /// the output block of `record`; then captures and time. Sums are cotangents of prologue values.
+    pub back: UnitSpec,
+    /// What each output of `back` is the cotangent of: [`Source::State`], [`Source::Column`] or [`Source::Time`].
+    pub outputs: Vec<Source>,
+    /// For each sum of `back`, the prologue value whose cotangent it is.
+    pub cotangents: Vec<usize>,
+    /// Whether start and end of the span are active; then time has a cotangent if the right-hand side reads it.
+    pub span: (bool, bool),
 }
 
 /// A loss without a solve inside, with its gradient.

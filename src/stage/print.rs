@@ -1,6 +1,6 @@
 //! Plans in print: prologue, units with their bindings, segments. Deterministic.
 
-use super::{ForwardPlan, GradientPlan, Prologue, Segment, ThetaSource, UnitSpec};
+use super::{ForwardPlan, GradientPlan, Prologue, Segment, ThetaSource, Times, UnitSpec};
 use crate::ir::{NodeId, print};
 use std::fmt::Write;
 
@@ -65,10 +65,18 @@ pub fn forward(f: &ForwardPlan) -> String {
             Segment::Map { unit: u, columns } => {
                 out += &unit(&format!("map -> columns {columns:?}"), u);
             }
-            Segment::Solve { rhs, components, span, inits, results, .. } => {
+            Segment::Solve { rhs, components, span, inits, results, at, noise, solver: _ } => {
                 let names: Vec<&str> = components.iter().map(|(n, _)| n.as_str()).collect();
-                let head =
-                    format!("solve {names:?} over columns {span:?} from {inits:?} -> {results:?}; right-hand side");
+                let at = match at {
+                    None => String::new(),
+                    Some(Times::Common(times)) => format!(" at {} times", times.len()),
+                    Some(Times::PerSample(column)) => format!(" at the times of column {column}"),
+                };
+                let sides = match noise {
+                    None => "right-hand side".to_owned(),
+                    Some(site) => format!("drift, diffusion by {site}"),
+                };
+                let head = format!("solve {names:?} over columns {span:?}{at} from {inits:?} -> {results:?}; {sides}");
                 out += &unit(&head, rhs);
             }
         }

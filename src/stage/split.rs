@@ -120,9 +120,12 @@ pub fn unit(
         let shape = from.shape(id).to_vec();
         let leaf = match source {
             Source::Column(c) => dag.input(InputId((columns + c) as u32), shape),
-            Source::Draw(_) | Source::Input(_) | Source::State(_) | Source::Time => {
-                dag.intern(from.op(id).clone(), shape, from.level(id))
-            }
+            Source::Draw(_)
+            | Source::Input(_)
+            | Source::State(_)
+            | Source::Time
+            | Source::Bar(_)
+            | Source::Residual(_) => dag.intern(from.op(id).clone(), shape, from.level(id)),
         };
         map.entry(id).or_insert(leaf);
     }
@@ -139,6 +142,30 @@ pub fn without_stops(from: &Dag, roots: &[NodeId]) -> (Dag, Vec<NodeId>) {
         _ => None,
     });
     (dag, roots.iter().map(|r| map[r]).collect())
+}
+
+/// A unit with these inputs, whether they are read or not.
+pub fn with_inputs(dag: &Dag, inputs: &[(NodeId, Source)], outputs: &[NodeId], sums: &[NodeId]) -> UnitSpec {
+    let ids: Vec<NodeId> = inputs.iter().map(|(id, _)| *id).collect();
+    let (dag, map) = prune(dag, &[&ids, outputs, sums].concat());
+    let of = |ids: &[NodeId]| ids.iter().map(|id| map[id]).collect();
+    let mut theta: Vec<(usize, NodeId)> = dag
+        .ids()
+        .filter_map(|id| match *dag.op(id) {
+            Op::Theta(i) => Some((i as usize, id)),
+            _ => None,
+        })
+        .collect();
+    theta.sort_unstable();
+    UnitSpec {
+        inputs: of(&ids),
+        sources: inputs.iter().map(|(_, source)| *source).collect(),
+        theta: theta.iter().map(|(_, id)| *id).collect(),
+        theta_values: theta.iter().map(|(value, _)| *value).collect(),
+        outputs: of(outputs),
+        sums: of(sums),
+        dag,
+    }
 }
 
 /// Drops what is unused and lists the leaves that are left, in a fixed order.

@@ -129,6 +129,11 @@ pub fn diagnose(t: Tokens, laid: &str, range: ItemRange, failure: &Failure) -> D
         })
 }
 
+/// The keyword that a misspelt one probably is.
+pub fn keyword_meant(word: &str) -> Option<&'static str> {
+    suggest::nearest(word, DECLARATIONS.iter().copied().chain(["precision"]))
+}
+
 /// E0107, or E0101 where an item does not begin like a declaration.
 fn first_word(s: &Stop) -> Option<Diagnostic> {
     let (t, i) = (s.t, s.range.start);
@@ -160,7 +165,7 @@ fn first_word(s: &Stop) -> Option<Diagnostic> {
     }
     let looks_like_keyword = i + 1 < s.range.end
         && (t.kind(i + 1) == Some(Kind::Word) || t.all[i + 1].spaced && matches!(next, "{" | "[") || next == "{");
-    let near = suggest::nearest(word, DECLARATIONS.iter().copied().chain(["precision"]));
+    let near = keyword_meant(word);
     match near {
         Some(near) if i + 1 < s.range.end && next != ":" && next != "." => {
             Some(errors::unknown_keyword(span, word, format!("did you mean `{near}`?")))

@@ -156,7 +156,8 @@ pub fn foreign_character(at: Span, c: char, text: &str) -> Diagnostic {
         c if c.is_whitespace() || c.is_control() || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{feff}' => {
             "replace it by an ordinary blank".to_string()
         }
-        c => match greek(c) {
+        '𝒩' | '𝓝' | 'ℕ' => "the law is `normal(mean: 0, std: 1)`, of vectors `normal(dim: 2)`".to_string(),
+        c => match greek(c).map(str::to_owned).or_else(|| plain_digits(text)) {
             Some(name) => format!("write `{name}`; names are ASCII letters, digits, and `_`"),
             None => {
                 "names are ASCII letters, digits, and `_`; other characters may stand in comments and strings".into()
@@ -175,6 +176,12 @@ pub fn foreign_character(at: Span, c: char, text: &str) -> Diagnostic {
         format!("{shown} stands outside a comment or string"),
         help,
     )
+}
+
+/// Subscripts as digits: `x₀` is written `x0`.
+fn plain_digits(text: &str) -> Option<String> {
+    let digit = |c: char| char::from_digit((c as u32).checked_sub('₀' as u32)?, 10);
+    text.chars().map(|c| if c.is_ascii() { Some(c) } else { digit(c) }).collect()
 }
 
 /// E0102

@@ -13,7 +13,10 @@ use crate::diag::Diagnostic;
 /// Words of other languages that begin a declaration there, with what this language says.
 const ALIASES: [(&[&str], &str); 13] = [
     (&["def", "function", "func", "fun", "macro", "lambda"], "write `fn f(x) = ..`"),
-    (&["import", "include", "require", "using", "open"], "write `use \"file.flow\"` or `use std.paths (vp)`"),
+    (
+        &["import", "include", "require", "using", "open"],
+        "leave the line out: the whole library is in scope (`flowc std`); another spec is read by `use \"file.flow\"`",
+    ),
     (
         &["class", "struct", "type", "module", "model", "network", "nn"],
         "write `net f(x) = ..` for a function with parameters of its own",
@@ -59,7 +62,22 @@ pub fn not_a_keyword(s: &Stop) -> Option<Diagnostic> {
     if called && !matches!(s.t.word(i), "print" | "assert" | "fit" | "check" | "show") {
         return None;
     }
-    Some(errors::unknown_keyword(s.t.span(i), s.t.word(i), (*help).to_string()))
+    let help = match header(s) {
+        Some(header) if help.contains("f(x) = ..") => help.replace("f(x)", header),
+        _ => (*help).to_string(),
+    };
+    Some(errors::unknown_keyword(s.t.span(i), s.t.word(i), help))
+}
+
+/// The name and the parameters behind the first word, as written, if nothing in them is foreign: `v(x, t)`.
+fn header<'a>(s: &Stop<'a>) -> Option<&'a str> {
+    let (t, i) = (s.t, s.range.start);
+    if !t.is_name(i + 1) || t.word(i + 2) != "(" {
+        return None;
+    }
+    let close = (i + 3..s.range.end).find(|k| matches!(t.kind(*k), Some(Kind::Open | Kind::Close)))?;
+    let text = &t.text[t.span(i + 1).start as usize..t.span(close).end as usize];
+    (t.word(close) == ")" && text.len() <= 60 && !text.contains([':', '=', '\n', '*', '.'])).then_some(text)
 }
 
 /// E0101 for a word that begins a statement of a block, at the top level.
@@ -77,7 +95,7 @@ pub fn statement_at_top(s: &Stop) -> Diagnostic {
         }
         "from" => (
             "no declaration begins with `from`",
-            "an import is written `use std.paths (vp)`, a data file `file(\"x.csv\")`".to_string(),
+            "leave the line out: the whole library is in scope, `flowc std` lists it".to_string(),
         ),
         _ => return errors::unexpected(s.t.span(i), "a declaration", &format!("`{word}`"), no_declaration(s)),
     };
@@ -210,6 +228,22 @@ pub fn special(s: &Stop) -> Option<Diagnostic> {
             format!("write a value after `{mark}`"),
         );
         return Some(d);
+    }
+    // `dx/dt = v(x, t)`
+    if found.len() >= 2
+        && found.starts_with('d')
+        && t.is_name(s.at)
+        && t.word(s.at + 1) == "/"
+        && t.word(s.at + 2).starts_with('d')
+        && t.word(s.at + 3) == "="
+    {
+        let (x, place) = (&found[1..], t.span(s.at).to(t.span(s.at + 2)));
+        return Some(errors::misplaced(
+            place,
+            format!("an equation of `solve` begins with `{x}'`"),
+            "a derivative is written with a prime".into(),
+            format!("write `{x}' = .. from {x}0`"),
+        ));
     }
     // An equation without its initial value.
     if s.takes(Rule::from_word) {

@@ -17,7 +17,7 @@ mod scan;
 use pest::Parser;
 use pest::error::{Error, InputLocation};
 
-use crate::diag::{Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::FileId;
 use layout::{ItemRange, Layout, Tokens};
 
@@ -103,7 +103,8 @@ impl Reader<'_> {
         }
         self.inside = None;
         let within = |d: &&Diagnostic| d.primary.as_ref().is_some_and(|l| (start..end).contains(&l.span.start));
-        if range.faulty || self.known.iter().any(|d| within(&d)) {
+        let foreign = || self.tokens.all[range.start..range.end].iter().any(|t| t.kind == scan::Kind::Foreign);
+        if range.faulty || foreign() || self.known.iter().any(|d| within(&d)) {
             self.inside = Some(start);
             return;
         }
@@ -117,9 +118,32 @@ impl Reader<'_> {
             Err(e) => {
                 self.inside = Some(start);
                 let failure = failure(&e, start);
-                self.faults.push(diagnose::diagnose(self.tokens, &self.layout.text, range, &failure));
+                let fault = diagnose::diagnose(self.tokens, &self.layout.text, range, &failure);
+                if fault.code == Code::UnknownKeyword && self.read_as_meant(range) {
+                    self.inside = None;
+                }
+                self.faults.push(fault);
             }
         }
+    }
+
+    /// Reads an item whose keyword is misspelt as if it were not, so that what it defines is known to the rest.
+    fn read_as_meant(&mut self, range: ItemRange) -> bool {
+        let (word, span) = (self.tokens.word(range.start), self.tokens.span(range.start));
+        let Some(meant) = diagnose::keyword_meant(word) else { return false };
+        let end = self.tokens.span(range.end - 1).end;
+        // Places stay those of the file: a keyword that is longer than the word reaches back over the line before it.
+        let Some(base) = (span.end as usize).checked_sub(meant.len()) else { return false };
+        let slice = format!("{meant}{}", &self.layout.text[span.end as usize..end as usize]);
+        let Ok(pairs) = Grammar::parse(Rule::lone_item, &slice) else { return false };
+        let mut builder = build::Builder { file: self.tokens.file, base: base as u32, faults: Vec::new() };
+        let mut items = builder.items(pairs);
+        for item in &mut items {
+            item.span.start = item.span.start.max(span.start);
+        }
+        self.items.append(&mut items);
+        self.faults.append(&mut builder.faults);
+        true
     }
 
     /// Bytes between the start of the line and `at`.

@@ -8,6 +8,7 @@ use super::ast::Comment;
 use super::errors;
 use crate::diag::Diagnostic;
 use crate::source::{FileId, Span};
+use std::collections::HashSet;
 
 /// What a token is, as far as layout and messages need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,7 @@ pub fn scan(file: FileId, text: &str) -> Scan {
         first: true,
         spaced: true,
         hash_seen: false,
+        seen: HashSet::new(),
         out: Scan { tokens: Vec::new(), comments: Vec::new(), faults: Vec::new() },
     };
     while s.at < s.bytes.len() {
@@ -94,6 +96,8 @@ struct Scanner<'a> {
     first: bool,
     spaced: bool,
     hash_seen: bool,
+    /// Foreign characters that were reported.
+    seen: HashSet<String>,
     out: Scan,
 }
 
@@ -277,13 +281,24 @@ impl Scanner<'_> {
             return;
         }
         // A run of foreign letters is one fault: `σ²`.
-        let end = if c.is_alphabetic() {
+        let subscript = |c: char| ('₀'..='₉').contains(&c);
+        let start = match self.out.tokens.last() {
+            Some(t) if subscript(c) && !self.spaced && t.kind == Kind::Word => t.start as usize,
+            _ => self.at,
+        };
+        let end = if subscript(c) {
+            self.at + rest.chars().take_while(|c| subscript(*c)).map(char::len_utf8).sum::<usize>()
+        } else if c.is_alphabetic() {
             let n: usize = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum();
             self.at + n
         } else {
             self.at + c.len_utf8()
         };
-        self.fault(errors::foreign_character(self.span(self.at, end), c, &self.text[self.at..end]));
+        // One report of a character: a reader who writes `x₁` writes it on every line.
+        let what = &self.text[start..end];
+        if self.seen.insert(what.to_owned()) {
+            self.fault(errors::foreign_character(self.span(start, end), c, what));
+        }
         self.push(Kind::Foreign, end);
     }
 }

@@ -250,8 +250,17 @@ fn solves_and_five_axes_are_refused() {
     let inner = deriv(d, Deriv::Divergence(Trace::Exact), dx, state);
     let dx = d.mul(dx, inner);
     let (t0, t1) = (d.constant(0.0), d.constant(1.0));
-    let solve =
-        Solve { region: r, t0, t1, names: vec!["x".into()], inits: vec![x], derivs: vec![dx], solver: u32::MAX };
+    let solve = Solve {
+        region: r,
+        t0,
+        t1,
+        names: vec!["x".into()],
+        inits: vec![x],
+        derivs: vec![dx],
+        solver: u32::MAX,
+        at: None,
+        noise: None,
+    };
     let end = d.solve(solve)[0];
     let s = d.sum_all(end);
     let mut fine = m.p.clone();

@@ -333,12 +333,13 @@ fn packed<T: Scalar>(kernel: &dyn Kernel<T>, theta: &[T], parts: usize) -> Vec<T
     buffer
 }
 
-fn reduced<T: Scalar>(kernel: &dyn Kernel<T>, slots: &[Vec<T>], scale: f64, parts: usize) -> Vec<T> {
+fn reduced<T: Scalar>(kernel: &dyn Kernel<T>, slots: &[Vec<T>], parts: usize) -> Vec<T> {
     let slots: Vec<&[T]> = slots.iter().map(|s| &s[..]).collect();
     let mut buffer = vec![T::from_f64(f64::NAN); kernel.layout().sums_len];
-    let shared = SharedMut::new(&mut buffer);
+    let n = buffer.len();
     for part in 0..parts {
-        kernel.reduce(&slots, T::from_f64(scale), &shared, part, parts);
+        let (from, to) = (n * part / parts, n * (part + 1) / parts);
+        kernel.reduce(&slots, from, &mut buffer[from..to]);
     }
     buffer
 }
@@ -354,8 +355,23 @@ fn agree<T: Scalar + Real>(owned: &Owned, jit: &Jit, r: &mut Rng, what: &str) {
     let number = |r: &mut Rng| T::from_f64(if r.one_in(40) { r.pick(&special) } else { r.unit() * 2.0 });
     let theta: Vec<T> = (0..la.theta_len).map(|_| number(r)).collect();
     let (pa, pb) = (packed(&*a, &theta, 1), packed(&*b, &theta, 1 + r.below(3)));
-    let mut slots_a = vec![vec![T::default(); la.slot_len]; 1 + r.below(5)];
+    for kernel in [&a, &b].into_iter().filter(|k| k.packs_ranges()) {
+        let before: Vec<T> = (0..la.theta_len).map(|_| number(r)).collect();
+        let mut buffer = packed(&**kernel, &before, 1);
+        let mut cuts: Vec<usize> = (0..r.below(4)).map(|_| r.below(theta.len() + 1)).chain([0, theta.len()]).collect();
+        cuts.sort_unstable();
+        let shared = SharedMut::new(&mut buffer);
+        for range in cuts.windows(2) {
+            kernel.pack_range(&theta[range[0]..range[1]], range[0], &shared);
+        }
+        for (i, (x, y)) in buffer.iter().zip(packed(&**kernel, &theta, 1)).enumerate() {
+            assert!(same(*x, y), "{what}: packed by ranges {cuts:?}, element {i}: {x:?} {y:?}");
+        }
+    }
+    // A slot counts as zeros at its first tile, whatever it holds; one without a tile is zeros.
+    let mut slots_a = vec![vec![T::from_f64(f64::NAN); la.slot_len]; 1 + r.below(9)];
     let mut slots_b = slots_a.clone();
+    let mut begun = vec![false; slots_a.len()];
     for panels in 1..=LANES / PANEL {
         let inputs: Vec<T> = (0..la.input_rows * LANES).map(|_| number(r)).collect();
         let mut out_a = vec![T::default(); la.output_rows * LANES];
@@ -363,8 +379,13 @@ fn agree<T: Scalar + Real>(owned: &Owned, jit: &Jit, r: &mut Rng, what: &str) {
         let mut scratch = vec![T::from_f64(f64::NAN); lb.scratch_len];
         let slot = r.below(slots_a.len());
         let (sa, sb) = (&mut slots_a[slot], &mut slots_b[slot]);
-        assert_eq!(a.tile(&pa, &inputs, &mut out_a, sa, &mut [], panels), 0);
-        assert_eq!(b.tile(&pb, &inputs, &mut out_b, sb, &mut scratch, panels), 0);
+        if std::mem::replace(&mut begun[slot], true) {
+            assert_eq!(a.tile(&pa, &inputs, &mut out_a, sa, &mut [], panels), 0);
+            assert_eq!(b.tile(&pb, &inputs, &mut out_b, sb, &mut scratch, panels), 0);
+        } else {
+            assert_eq!(a.first_tile(&pa, &inputs, &mut out_a, sa, &mut [], panels), 0);
+            assert_eq!(b.first_tile(&pb, &inputs, &mut out_b, sb, &mut scratch, panels), 0);
+        }
         for (i, (x, y)) in out_a.iter().zip(&out_b).enumerate() {
             let (row, lane) = (i / LANES, i % LANES);
             if lane < panels * PANEL {
@@ -373,6 +394,10 @@ fn agree<T: Scalar + Real>(owned: &Owned, jit: &Jit, r: &mut Rng, what: &str) {
                 assert!(same(*y, T::default()), "{what}: lane {lane} of {panels} panels was written");
             }
         }
+    }
+    for slot in (0..begun.len()).filter(|s| !begun[*s]) {
+        slots_a[slot].fill(T::default());
+        slots_b[slot].fill(T::default());
     }
     let facts = Facts::new(&unit).expect("checked before");
     for (sa, sb) in slots_a.iter().zip(&slots_b) {
@@ -387,7 +412,7 @@ fn agree<T: Scalar + Real>(owned: &Owned, jit: &Jit, r: &mut Rng, what: &str) {
             }
         }
     }
-    let (ra, rb) = (reduced(&*a, &slots_a, 0.3, 1), reduced(&*b, &slots_b, 0.3, 1 + r.below(4)));
+    let (ra, rb) = (reduced(&*a, &slots_a, 1), reduced(&*b, &slots_b, 1 + r.below(4)));
     for (i, (x, y)) in ra.iter().zip(&rb).enumerate() {
         assert!(same(*x, *y), "{what}: sum {i}: {x:?} {y:?}");
     }
@@ -512,7 +537,7 @@ fn gradient_of_a_network_is_its_derivative() {
             (out.iter().sum::<f64>(), slot)
         };
         let (_, slot) = run(&theta);
-        let gradient = reduced(&*kernel, &[slot], 1.0, 2);
+        let gradient = reduced(&*kernel, &[slot], 2);
         assert_eq!(gradient.len(), theta.len());
         for _ in 0..60 {
             let i = r.below(theta.len());
@@ -602,7 +627,7 @@ fn tiles_mean_what_the_ir_means() {
             let (mut out, mut slot) = (vec![0.0; layout.output_rows * LANES], vec![0.0; layout.slot_len]);
             let mut scratch = vec![0.0; layout.scratch_len];
             kernel.tile(&packed(&*kernel, &theta, 1), &inputs, &mut out, &mut slot, &mut scratch, 4);
-            let sums = reduced(&*kernel, &[slot], 1.0, 1);
+            let sums = reduced(&*kernel, &[slot], 1);
             let leaf = |lane: usize, id: NodeId| {
                 let size = |a: &NodeId| count(owned.dag.shape(*a));
                 if let Some(k) = owned.theta.iter().position(|&a| a == id) {
@@ -659,7 +684,7 @@ fn any_alignment_will_do() {
         kernel.pack(&theta, &SharedMut::new(p), 0, 1);
         i.iter_mut().enumerate().for_each(|(k, x)| *x = (k % 11) as f32 * 0.1);
         kernel.tile(p, i, o, s, c, 3);
-        (o.to_vec(), reduced(&*kernel, &[s.to_vec()], 1.0, 1))
+        (o.to_vec(), reduced(&*kernel, &[s.to_vec()], 1))
     };
     assert_eq!(run(0), run(1));
     assert_eq!(run(0), run(3));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flowc::driver;
 use flowc::elaborate::{Entropic, HostKind};
-use flowc::experiment::pairs;
+use flowc::experiment::{Store, pairs};
 use flowc::interp::Interp;
 use flowc::numeric::assignment::assign;
 use flowc::numeric::sinkhorn::{SinkhornError, SinkhornPlan, SinkhornSettings, sinkhorn};
@@ -44,7 +44,9 @@ fn plans_have_their_marginals_and_the_form_of_the_optimum() {
             assert!(p.plan.iter().all(|m| *m >= 0.0));
             // log p_ij = f_i + g_j - c_ij / epsilon: its mixed differences are those of the cost.
             let log = |i: usize, j: usize| p.plan[i * n + j].ln() + cost[i * n + j] / epsilon;
-            for (i, j) in (1..n).map(|i| (i, (7 * i + 3) % n)).filter(|(i, j)| p.plan[i * n + j] > 1e-200 && p.plan[*j] > 1e-200) {
+            for (i, j) in
+                (1..n).map(|i| (i, (7 * i + 3) % n)).filter(|(i, j)| p.plan[i * n + j] > 1e-200 && p.plan[*j] > 1e-200)
+            {
                 let mixed = log(i, j) - log(i, 0) - log(0, j) + log(0, 0);
                 assert!(mixed.abs() < 1e-7 * (1.0 + cost[i * n + j] / epsilon), "{n} {epsilon} ({i}, {j}): {mixed}");
             }
@@ -87,8 +89,7 @@ fn the_plan_between_normal_laws_is_the_closed_form() {
     let cost: Vec<f64> = x.iter().flat_map(|a| y.iter().map(move |b| (a - b) * (a - b))).collect();
     for epsilon in [0.5, 2.0, 8.0] {
         let p = solve(&cost, n, epsilon, 1e-10);
-        let covariance: f64 =
-            (0..n * n).map(|k| p.plan[k] * x[k / n] * (y[k % n] - m)).sum();
+        let covariance: f64 = (0..n * n).map(|k| p.plan[k] * x[k / n] * (y[k % n] - m)).sum();
         let want = (s.powi(4) + epsilon * epsilon / 16.0).sqrt() - epsilon / 4.0;
         assert!((covariance / want - 1.0).abs() < 0.01, "{epsilon}: {covariance} for {want}");
     }
@@ -116,9 +117,10 @@ fn columns(text: &str, steps: &[u64], threads: usize) -> Vec<Vec<Vec<f64>>> {
     let compiled = driver::compile("test.flow", text);
     let plan = compiled.plan.unwrap_or_else(|| panic!("refused: {:?}", compiled.diagnostics));
     let train = plan.arms[0].train.as_ref().expect("a train block");
-    let source = pairs::<f64>(&train.hosts, 0, "train", &Interp).expect("compiles").expect("has couplings");
-    let inputs = &train.objective.inputs;
     let pool = Pool::new(Some(threads));
+    let store = Store::new(&plan.sets, &Interp, pool).expect("compiles");
+    let source = pairs::<f64>(&train.hosts, 0, "train", &store, &Interp).expect("compiles").expect("has couplings");
+    let inputs = &train.objective.inputs;
     let mut out = vec![vec![]; steps.len()];
     for (block, done) in steps.chunks(threads).zip(out.chunks_mut(threads)) {
         let made = pool
@@ -199,7 +201,10 @@ fn draws_follow_the_plan() {
         // Two points of mass 1/2 at distance 0 and 1: p(equal) : p(other) = 1 : exp(-1 / epsilon), up to sampled masses.
         let equal = counts[&(0, 0)] + counts[&(1, 1)];
         let want = 1.0 / (1.0 + (-1.0_f64).exp());
-        assert!((equal - want).abs() < 4.0 * (want * (1.0 - want) / 2000.0).sqrt() + 0.005, "{mode}: {equal} for {want}");
+        assert!(
+            (equal - want).abs() < 4.0 * (want * (1.0 - want) / 2000.0).sqrt() + 0.005,
+            "{mode}: {equal} for {want}"
+        );
     }
 }
 

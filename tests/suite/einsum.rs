@@ -276,7 +276,7 @@ fn a_gradient_costs_a_few_times_its_loss() {
         // Outside a region: state and time are inputs.
         let mut p = Program { params: m.p.params.clone(), ..Program::default() };
         for (name, shape) in [("x", vec![d]), ("t", vec![])] {
-            p.inputs.push(flowc::ir::InputDecl { name: name.into(), shape });
+            p.inputs.push(flowc::ir::InputDecl::new(name, shape));
         }
         let map = rebuild(&m.p.dag, &mut p.dag, &[square], |g, _, id| match m.p.dag.op(id) {
             Op::State(..) => Some(g.input(InputId(0), vec![d])),

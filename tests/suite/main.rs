@@ -32,4 +32,5 @@ mod syntax;
 mod tableaux;
 mod term;
 mod tidy;
+mod times;
 mod ui;

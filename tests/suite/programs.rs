@@ -52,7 +52,7 @@ impl Maker {
     }
     pub fn input(&mut self, name: &str, shape: &[usize]) -> NodeId {
         let id = InputId(self.p.inputs.len() as u32);
-        self.p.inputs.push(InputDecl { name: name.into(), shape: shape.to_vec() });
+        self.p.inputs.push(InputDecl::new(name, shape.to_vec()));
         self.p.dag.input(id, shape.to_vec())
     }
     pub fn draw(&mut self, site: &str, shape: &[usize]) -> NodeId {

@@ -556,7 +556,7 @@ impl Kernel<f64> for Unit {
         }
         u32::from(packed[0] < 0.0)
     }
-    fn reduce(&self, _: &[&[f64]], _: f64, _: &SharedMut<f64>, _: usize, _: usize) {}
+    fn reduce(&self, _: &[&[f64]], _: usize, _: &mut [f64]) {}
 }
 
 #[test]

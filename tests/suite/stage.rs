@@ -69,6 +69,7 @@ fn run(plan: &ForwardPlan, data: &Data, sample: usize) -> Vec<Vec<f64>> {
                 Source::Column(c) => columns[c].clone().expect("made by an earlier segment"),
                 Source::State(i) => state[i as usize].clone(),
                 Source::Time => vec![time],
+                Source::Bar(_) | Source::Residual(_) => unreachable!("forward units have no cotangents"),
             })
         })
         .expect("evaluates")
@@ -179,6 +180,8 @@ fn solves() -> Program {
         inits: vec![x0, zero],
         derivs,
         solver: 0,
+        at: None,
+        noise: None,
     });
     let between = d.unary(UnaryFn::Cos, first[0]);
     let between = d.mul(between, c);
@@ -192,6 +195,8 @@ fn solves() -> Program {
         inits: vec![start, first[1]],
         derivs,
         solver: u32::MAX,
+        at: None,
+        noise: None,
     });
     let sum = d.add(second[0], between);
     let late = d.add(sum, x0);
@@ -257,6 +262,8 @@ fn random_programs_with_solves_keep_values() {
                 inits: vec![init, zero],
                 derivs: vec![dx, dl],
                 solver: 0,
+                at: None,
+                noise: None,
             });
             r.pool.extend(ends);
             for _ in 0..5 {
@@ -302,6 +309,8 @@ fn nested_solves_and_losses_with_solves_are_refused() {
         inits: vec![init],
         derivs: vec![deriv],
         solver: 0,
+        at: None,
+        noise: None,
     };
     let rhs = d.mul(inner, outer);
     let end = d.solve(solve(RegionId(1), x, rhs))[0];
@@ -325,7 +334,7 @@ fn train(plan: &GradientPlan, p: &Program, data: &Data, weights: &[f64]) -> (Vec
             Source::Input(i) if i == weight => Some(vec![weights[sample]]),
             Source::Input(i) => Some(data.inputs[sample][i.0 as usize].clone()),
             Source::Draw(d) => Some(data.draws[sample][d.0 as usize].clone()),
-            Source::Column(_) | Source::State(_) | Source::Time => None,
+            Source::Column(_) | Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => None,
         }
     };
     let losses: Vec<f64> = (0..weights.len())

@@ -39,7 +39,7 @@ impl Builder {
     /// A new input.
     pub fn input(&mut self, name: &str, shape: &[usize]) -> NodeId {
         let id = InputId(self.program.inputs.len() as u32);
-        self.program.inputs.push(InputDecl { name: name.to_owned(), shape: shape.to_vec() });
+        self.program.inputs.push(InputDecl::new(name, shape.to_vec()));
         self.program.dag.input(id, shape.to_vec())
     }
 
@@ -145,6 +145,8 @@ pub fn linear_field(a: [f64; 4]) -> Program {
         inits: vec![x0],
         derivs: vec![slope],
         solver: u32::MAX,
+        at: None,
+        noise: None,
     });
     let shifted = dag.add(ends[0], shift);
     b.finish(&[("start", x0), ("end", shifted)])

@@ -105,13 +105,9 @@ impl<T: Real> Kernel<T> for Evaluated {
         0
     }
 
-    fn reduce(&self, slots: &[&[T]], scale: T, sums: &SharedMut<T>, part: usize, parts: usize) {
-        let n = sums.len();
-        let range = n * part / parts..n * (part + 1) / parts;
-        // SAFETY: parts are disjoint.
-        let out = unsafe { sums.slice_mut(range.clone()) };
-        for (i, out) in range.zip(out) {
-            *out = slots.iter().fold(T::default(), |sum, slot| sum + slot[i]) * scale;
+    fn reduce(&self, slots: &[&[T]], first: usize, out: &mut [T]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = slots.iter().fold(T::default(), |sum, slot| sum + slot[first + i]);
         }
     }
 }

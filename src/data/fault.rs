@@ -1,0 +1,50 @@
+//! What can be wrong with a file.
+
+use super::select::Pick;
+use std::fmt;
+
+/// A value's place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// `line 18` of a text, `row 17` of an array (counted from 0).
+    pub row: String,
+    /// The column's name, or its number counted from 0.
+    pub column: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, column {}", self.row, self.column)
+    }
+}
+
+/// Why a file gives no table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// The file cannot be opened; a file beside it that may be meant.
+    Missing { file: String, why: String, near: Option<String> },
+    /// The ending of the name says nothing, or the content is not what it says.
+    Format { why: String },
+    /// Numbers of a kind that is not read.
+    Kind { kind: String },
+    /// There is no row.
+    Empty,
+    /// There is no such column; what there is.
+    NoColumn { asked: Pick, known: Vec<String> },
+    /// Several arrays could be the features.
+    Ambiguous { known: Vec<String> },
+    /// A text where a number is needed.
+    Text { at: Place, text: String },
+    /// No value, NaN or infinity.
+    NotFinite { at: Place, text: String },
+    /// A line with another number of cells.
+    Ragged { line: u64, found: usize, expected: usize },
+    /// Arrays of another number of rows.
+    Lengths { features: usize, labels: usize },
+    /// A label that is no class: fractional, or too many of them.
+    Label { at: Place, text: String },
+    /// More classes than rows can teach.
+    Classes { count: usize, rows: usize },
+    /// A split that asks for rows and gets none.
+    Split { rows: usize, which: &'static str },
+}

@@ -1,0 +1,212 @@
+//! Messages of classes, labels and sets.
+
+use crate::data::Fault;
+use crate::diag::{Code, Diagnostic, suggest};
+use crate::source::Span;
+
+fn because_of(d: Diagnostic, because: Option<(Span, String)>) -> Diagnostic {
+    match because {
+        Some((span, why)) => d.label(span, why),
+        None => d,
+    }
+}
+
+/// `E0301`: classes of another number.
+pub fn classes_differ(expected: usize, found: usize, span: Span, because: Option<(Span, String)>) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::ShapeMismatch,
+        format!("expected class[{expected}], found one of {found} classes"),
+        span,
+        format!("there are {found} classes"),
+    );
+    because_of(d, because).help(format!("write `class[{found}]` where the condition is declared"))
+}
+
+/// `E0302`: something else where a class is asked for.
+pub fn class_expected(found: &str, count: Option<usize>, span: Span, because: Option<(Span, String)>) -> Diagnostic {
+    let expected = count.map_or("a class".to_owned(), |n| format!("one of {n} classes"));
+    let d = Diagnostic::new(
+        Code::TypeMismatch,
+        format!("expected {expected}, found {found}"),
+        span,
+        format!("this is {found}"),
+    );
+    let cure = match (count, found) {
+        (None, "`none`") => {
+            "how many classes there are is not known here: declare the condition, e.g. `| y: class[10]`"
+        }
+        (None, _) => "declare how many classes there are, e.g. `| y: class[10]`",
+        _ => "a class is a label of data, a whole number from 0 on, or `none`",
+    };
+    because_of(d, because).help(cure)
+}
+
+/// `E0630`: a pattern asks for a label that a law does not give.
+pub fn no_label(law: &str, span: Span, pattern: Span) -> Diagnostic {
+    Diagnostic::new(Code::NoLabels, format!("{law} gives no label"), span, "draws from it have no condition")
+        .label(pattern, "a label is asked for here")
+        .help(
+            "data have labels with `label:`, e.g. `file(\"x.csv\", label: \"kind\")`; a sampler gives one as `(x | k)`",
+        )
+}
+
+/// `E0630`: a net of classes that is never given one.
+pub fn no_labels_reach(name: &str, declared: Span, objective: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::NoLabels,
+        format!("`{name}` is conditioned on a class, and no label reaches it in training"),
+        objective,
+        "this objective gives it no class",
+    )
+    .label(declared, "the condition is declared here")
+    .help(
+        "draw from data with `label:`, hand the label on as in `draw (x0, x1 | y) ~ pairs`, or leave the condition out",
+    )
+}
+
+/// `E0630`: labels for a law that takes none.
+pub fn law_takes_no_condition(law: &str, span: Span, defined: Option<Span>) -> Diagnostic {
+    let d = Diagnostic::new(Code::NoLabels, format!("`{law}` takes no condition"), span, "given a condition here");
+    let d = because_of(d, defined.map(|s| (s, "declared without `| y`".to_owned())));
+    d.help("a law takes a condition as in `sampler flow(v: field | y)`")
+}
+
+/// `E0510`: rows have no density.
+pub fn data_density(name: &str, span: Span, written: Span) -> Diagnostic {
+    let d =
+        Diagnostic::new(Code::NoDensity, format!("the data {name} have no log-density"), span, "one is needed here");
+    let d = if written == span { d } else { d.label(written, "these are rows, not a law") };
+    d.help(
+        "a log-density of data is learned: `max_likelihood(flow(v))` trains one, `nll` measures it on the test split",
+    )
+}
+
+/// What is wrong with a file, at the place of the spec that asked for it.
+pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
+    let d = |code: Code, message: String, span: Span, label: &str| Diagnostic::new(code, message, span, label);
+    match fault {
+        Fault::Missing { file, why, near } => {
+            let d = d(Code::FileNotFound, format!("{file} cannot be read: {why}"), at.path, "asked for here");
+            match near {
+                Some(n) => d.help(format!("beside it is {n}; a path is taken from where the spec lies")),
+                None => d.help("a path is taken from where the spec lies"),
+            }
+        }
+        Fault::Format { why } => {
+            d(Code::DataFormat, format!("{file} cannot be read: {why}"), at.path, "asked for here")
+                .help("files are .csv, .tsv, .npy, .npz or .idx, each perhaps with .gz behind it")
+        }
+        Fault::Kind { kind } => d(
+            Code::DataFormat,
+            format!("{file} holds numbers of kind {kind}, which is not read"),
+            at.path,
+            "asked for here",
+        )
+        .help("integers and reals of at most 64 bits are read; save it with `x.astype(\"float32\")`"),
+        Fault::Empty => d(Code::DataEmpty, format!("{file} has no rows"), at.path, "asked for here")
+            .help("look at the file: behind a line of names there must be a row of values"),
+        Fault::NoColumn { asked, known } => {
+            let span = at.asking(&asked.to_string());
+            let message = format!("{file} has no column {asked}");
+            let d = d(Code::NoColumn, message, span, "asked for here");
+            let words: Vec<&str> = known.iter().map(String::as_str).collect();
+            let bare = asked.to_string().trim_matches('`').to_owned();
+            match suggest::nearest(&bare, words.iter().copied()) {
+                Some(n) => d.help(format!("did you mean `{n}`?")),
+                None if known.is_empty() => d.help("it names no columns; take them by number, from 0"),
+                None => d.help(format!("it has {}", listed(&words))),
+            }
+        }
+        Fault::Ambiguous { known } => {
+            let words: Vec<&str> = known.iter().map(String::as_str).collect();
+            d(Code::NoColumn, format!("{file} holds several arrays"), at.path, "which are the features?").help(format!(
+                "say it, e.g. `features: \"{}\"`; it has {}",
+                known.first().map_or("x", |n| n),
+                listed(&words)
+            ))
+        }
+        Fault::Text { at: place, text } => {
+            let message = format!("{file}, {place}: `{}` is no number", clipped(text));
+            d(Code::NotANumber, message, at.features, "taken as a feature").help(
+                "leave the column out with `features: [...]`; a column of words may be the label: `label: \"name\"`",
+            )
+        }
+        Fault::NotFinite { at: place, text } => {
+            let what = if text.is_empty() {
+                "there is no value".to_owned()
+            } else {
+                format!("`{}` is no value", clipped(text))
+            };
+            d(Code::MissingValue, format!("{file}, {place}: {what}"), at.features, "read here")
+                .help("fill it or take the row out: flowc does not guess")
+        }
+        Fault::Ragged { line, found, expected } => {
+            let message = format!("{file}, line {line}: {found} cells, but {expected} in the first line");
+            d(Code::Ragged, message, at.path, "asked for here")
+                .help("every line has as many cells; `delimiter: \";\"` says what separates them")
+        }
+        Fault::Lengths { features, labels } => {
+            let message = format!("{file}: {features} rows of features, but {labels} of labels");
+            d(Code::Ragged, message, at.label, "asked for here").help("each row needs its label")
+        }
+        Fault::Label { at: place, text } => {
+            let message = format!("{file}, {place}: `{}` is no label", clipped(text));
+            d(Code::BadLabel, message, at.label, "taken as the label")
+                .help("labels are words or whole numbers, one a row; a real may be a feature")
+        }
+        Fault::Classes { count, rows } => {
+            let message = format!("{file}: {count} different labels in {rows} rows");
+            d(Code::BadLabel, message, at.label, "taken as the label")
+                .help("a label is one of a few classes; a column that numbers the rows, or measures, is none")
+        }
+        Fault::Split { rows, which } => {
+            let message = format!("{file} has {rows} row{}, too few for this split", if *rows == 1 { "" } else { "s" });
+            d(Code::BadValue, message, at.split, "split here")
+                .help(format!("no row is left for `{which}`: give it more, or none"))
+        }
+    }
+}
+
+fn clipped(s: &str) -> String {
+    if s.chars().count() > 24 { s.chars().take(23).chain(['…']).collect() } else { s.to_owned() }
+}
+
+fn listed(words: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    let shown: Vec<String> = words.iter().take(SHOWN).map(|w| format!("`{w}`")).collect();
+    let more = words.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{}, and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+/// Where the parts of a call of `file` stand.
+#[derive(Clone, Debug)]
+pub struct FileSpans {
+    /// The name of the file.
+    pub path: Span,
+    /// `features`, or the whole call.
+    pub features: Span,
+    /// `label`, or the whole call.
+    pub label: Span,
+    /// `split`, or the whole call.
+    pub split: Span,
+    /// Columns as written, and where.
+    pub picks: Vec<(String, Span)>,
+}
+
+impl FileSpans {
+    fn asking(&self, pick: &str) -> Span {
+        self.picks.iter().find(|(p, _)| p == pick).map_or(self.features, |(_, s)| *s)
+    }
+}
+
+/// `E0303`: not one file name.
+pub fn file_arguments(span: Span, signature: &str) -> Diagnostic {
+    Diagnostic::new(Code::WrongArguments, "`file` takes the name of one file", span, "in this call")
+        .help(format!("write it as `{signature}`"))
+}
+
+/// `E0610`: an option of `file`.
+pub fn option(name: &str, found: &str, must: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::BadValue, format!("`{name}` is {found}"), span, "this value")
+        .help(format!("it must be {must}"))
+}

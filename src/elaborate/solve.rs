@@ -1,0 +1,154 @@
+//! `solve`: initial-value problems from a time to a time, or over a vector of times.
+//!
+//! The tree of a `solve` -> a region of the IR ([`Solve`]) and a record of its components' values. Time and states are leaves of
+//! the region; equations see them by name. Deliberately absent: how it is solved.
+
+use super::value::{Env, Seq, Value};
+use super::{Ctx, Elaborator, Reported, Res, errors};
+use crate::ir::{NodeId, RegionId, Solve};
+use crate::source::Span;
+use crate::syntax::ast;
+use std::rc::Rc;
+
+/// From when to when.
+struct TimeSpan {
+    t0: NodeId,
+    t1: NodeId,
+    at: Option<NodeId>,
+}
+
+impl Elaborator<'_> {
+    pub(super) fn solve_expr(&mut self, s: &ast::Solve, span: Span, ctx: &Ctx) -> Res<Value> {
+        let TimeSpan { t0, t1, at } = self.time_span(s, ctx)?;
+        let mut inits = Vec::new();
+        for q in &s.equations {
+            let v = self.expr(&q.initial, ctx)?;
+            inits.push(self.node(&v, q.initial.span)?);
+        }
+        let solver = match &s.solver {
+            None => u32::MAX,
+            Some(e) => {
+                let v = self.expr(e, ctx)?;
+                let solver = self.solver_value(&v, e.span)?;
+                let known = self.solvers.iter().position(|o| *o == solver);
+                known.unwrap_or_else(|| {
+                    self.solvers.push(solver);
+                    self.solvers.len() - 1
+                }) as u32
+            }
+        };
+        let region = RegionId(self.regions);
+        self.regions += 1;
+        let inner = Ctx { env: Env::child(Some(&ctx.env)), origin: ctx.origin, targets: ctx.targets.clone() };
+        let time = self.program.dag.time(region);
+        inner.env.bind(&s.time.name, Value::Node(time));
+        for (i, q) in s.equations.iter().enumerate() {
+            let shape = self.program.dag.shape(inits[i]).to_vec();
+            let state = self.program.dag.state(region, i as u32, shape);
+            inner.env.bind(&q.name.name, Value::Node(state));
+        }
+        let mut derivs = Vec::new();
+        let mut failed = false;
+        for (q, &init) in s.equations.iter().zip(&inits) {
+            match self.derivative(q, init, &inner) {
+                Ok(n) => derivs.push(n),
+                Err(Reported) => failed = true,
+            }
+        }
+        if failed {
+            return Err(Reported);
+        }
+        self.program.dag.set_span(Some(span));
+        let names: Vec<String> = s.equations.iter().map(|q| q.name.name.clone()).collect();
+        let solve = Solve { region, t0, t1, names: names.clone(), inits, derivs, solver, at, noise: None };
+        let ends = if self.energy.is_some() { self.solve_with_energy(solve) } else { self.program.dag.solve(solve) };
+        let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
+        Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
+    }
+
+    /// `a -> b`, or a vector of times: from its first to its last.
+    fn time_span(&mut self, s: &ast::Solve, ctx: &Ctx) -> Res<TimeSpan> {
+        let from = self.expr(&s.from, ctx)?;
+        if let Some(to) = &s.to {
+            let to_value = self.expr(to, ctx)?;
+            let t0 = self.scalar(&from, s.from.span, "the start of a solve")?;
+            let t1 = self.scalar(&to_value, to.span, "the end of a solve")?;
+            return Ok(TimeSpan { t0, t1, at: None });
+        }
+        let at = self.node(&from, s.from.span)?;
+        let shape = self.program.dag.shape(at).to_vec();
+        if shape.len() != 1 {
+            return Err(self.report(errors::solve_over_times(&errors::shape_name(&shape), s.from.span)));
+        }
+        if let Some(times) = self.known_vector(at)
+            && let Some((before, after)) = out_of_order(&times)
+        {
+            return Err(self.report(errors::times_out_of_order(before, after, &times, s.from.span)));
+        }
+        let dag = &mut self.program.dag;
+        let end = |dag: &mut crate::ir::Dag, i| {
+            let part = dag.slice(at, 0, i, 1);
+            dag.reshape(part, &[])
+        };
+        let (t0, t1) = (end(dag, 0), end(dag, shape[0] - 1));
+        Ok(TimeSpan { t0, t1, at: Some(at) })
+    }
+
+    /// The elements of a vector that is known at compile time.
+    fn known_vector(&self, n: NodeId) -> Option<Vec<f64>> {
+        let dag = &self.program.dag;
+        if dag.level(n) > crate::ir::Level::Const {
+            return None;
+        }
+        crate::ir::eval::evaluate::<f64>(dag, &[n], |_| None).ok().map(|mut values| values.remove(0))
+    }
+
+    /// The right-hand side of an equation, of the shape of its state.
+    fn derivative(&mut self, q: &ast::Equation, init: NodeId, inner: &Ctx) -> Res<NodeId> {
+        let v = self.expr(&q.rhs, inner)?;
+        let n = self.node(&v, q.rhs.span)?;
+        let (found, expected) = (self.program.dag.shape(n).to_vec(), self.program.dag.shape(init).to_vec());
+        if found.is_empty() && !expected.is_empty() {
+            return Ok(self.program.dag.broadcast(n, &expected));
+        }
+        if found != expected {
+            let name = &q.name.name;
+            return Err(self.report(errors::shape_expected(
+                &errors::shape_name(&found),
+                &format!("{} for the derivative of `{name}`", errors::shape_name(&expected)),
+                q.rhs.span,
+                Some((q.initial.span, format!("`{name}` starts as {}", errors::shape_name(&expected)))),
+            )));
+        }
+        Ok(n)
+    }
+
+    /// Adds `energy' = dot(x', x') from 0` for the first component.
+    fn solve_with_energy(&mut self, mut solve: Solve) -> Vec<NodeId> {
+        let rate = solve.derivs[0];
+        let square = self.dot(rate, rate);
+        let dag = &mut self.program.dag;
+        let zero = dag.constant(0.0);
+        solve.derivs.push(square);
+        solve.inits.push(zero);
+        solve.names.push("energy".into());
+        let mut ends = dag.solve(solve);
+        let mut energy = ends.pop().expect("the component added above");
+        // Over observation times, what counts is the last.
+        if let Some(&rows) = dag.shape(energy).first() {
+            let last = dag.slice(energy, 0, rows - 1, 1);
+            energy = dag.reshape(last, &[]);
+        }
+        self.energy.get_or_insert_default().push(energy);
+        ends
+    }
+}
+
+/// Two neighbours that do not go the way from the first time to the last; infinite or not a number counts.
+fn out_of_order(times: &[f64]) -> Option<(f64, f64)> {
+    let forward = times.last() >= times.first();
+    times
+        .windows(2)
+        .map(|w| (w[0], w[1]))
+        .find(|&(a, b)| !(a.is_finite() && b.is_finite() && if forward { a <= b } else { a >= b }))
+}

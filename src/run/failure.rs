@@ -1,0 +1,57 @@
+//! What a solve that failed becomes: a diagnostic that names the sample, its time and step, the cause, and what to do.
+
+use super::step::internal;
+use crate::diag::{Code, Diagnostic, short};
+use crate::solve::{Cause, ConfigError, SolveError};
+
+/// The failure to report: of samples, the one that covered the least of its span; `failures` are in the order of samples.
+pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Option<Box<Diagnostic>> {
+    let mut found: Option<(f64, Box<Diagnostic>)> = None;
+    let mut failed = 0;
+    for (start, failure) in failures {
+        let diagnostic = |code: Code, words: String| Box::new(Diagnostic::bare(code, words));
+        match failure {
+            SolveError::Config(ConfigError::BadObservation { sample, time }) => {
+                let sample = first_sample + (start + sample) as u64;
+                let words = format!("the observation times of sample {sample} are out of order at {}", short(time));
+                let cure = "a solve goes from the first of its times to the last; list them in that order";
+                return Some(Box::new(diagnostic(Code::BadTimes, words).help(cure)));
+            }
+            SolveError::Config(error) => {
+                return Some(diagnostic(Code::BadValue, format!("the solver cannot run: {error}")));
+            }
+            SolveError::Rhs { status } => {
+                return Some(internal(&format!("a right-hand side reports status {status}")));
+            }
+            SolveError::Failed { worst, count } => {
+                failed += count;
+                if found.as_ref().is_none_or(|(progress, _)| worst.progress < *progress) {
+                    let (code, why, cure) = match worst.cause {
+                        Cause::StepTooSmall => (
+                            Code::StepTooSmall,
+                            "its step became too small",
+                            "the field changes too fast there: loosen `rtol` and `atol`, or look at the path near that time",
+                        ),
+                        Cause::TooManySteps => (
+                            Code::TooManySteps,
+                            "it took too many steps",
+                            "loosen `rtol` and `atol`, allow more with `max_steps`, or train a smoother field",
+                        ),
+                        Cause::NonFinite => (
+                            Code::NonFiniteState,
+                            "its state is not finite",
+                            "the field drives it to infinity: train longer or with a smaller learning rate, or take smaller steps",
+                        ),
+                    };
+                    let sample = first_sample + (start + worst.sample) as u64;
+                    let (t, h) = (short(worst.t), short(worst.h));
+                    let words = format!("sample {sample} cannot be solved: {why} at t = {t} with step {h}");
+                    found = Some((worst.progress, Box::new(Diagnostic::bare(code, words).help(cure))));
+                }
+            }
+        }
+    }
+    let (_, diagnostic) = found?;
+    let more = failed - 1;
+    Some(if more == 0 { diagnostic } else { Box::new(diagnostic.note(format!("at least {more} more samples failed"))) })
+}

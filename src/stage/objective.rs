@@ -1,0 +1,134 @@
+//! A loss whose program solves, with its gradient.
+//!
+//! The program is cut into segments as a forward plan is; then the segments are transposed from the last to the first, each
+//! with respect to the columns that parameters reach. What is constant to derivatives stays marked until then.
+
+use super::split::{finish, without_stops};
+use super::{ObjectivePlan, Segment, Source, Transpose, UnitSpec, errors, forward, gradient, transpose};
+use crate::diag::Diagnostic;
+use crate::ir::{NodeId, Op, Program};
+use std::collections::{BTreeSet, HashMap};
+
+/// Cuts and transposes a scalar loss of a program (derivatives expanded). The loss is per sample: the cotangent of its
+/// column is the weight of the sample.
+///
+/// # Errors
+/// As [`super::forward`]; `E9999` if the loss is not a scalar.
+pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagnostic> {
+    if !program.dag.shape(loss).is_empty() {
+        return Err(errors::loss_shape(&program.dag, loss));
+    }
+    let program = Program { outputs: vec![("loss".to_owned(), loss)], ..program.clone() };
+    let cut = forward::cut(&program)?;
+    let mut plan = ObjectivePlan {
+        prologue: cut.prologue,
+        segments: cut.segments,
+        columns: cut.columns,
+        loss: cut.outputs[0].1,
+        ..ObjectivePlan::default()
+    };
+    let active = activity(&plan);
+    let counts = (program.inputs.len(), plan.columns.len());
+    let mut reached = vec![false; plan.columns.len()];
+    reached[plan.loss] = true;
+    for segment in plan.segments.iter_mut().rev() {
+        let made = match segment {
+            Segment::Map { unit, columns } => {
+                let made = transpose::map(&mut plan.prologue, unit, columns, counts, &|c| active[c], &|c| reached[c])?;
+                *unit = stripped(unit, counts.0);
+                if let Transpose::Map { bars, .. } = &made {
+                    bars.iter().for_each(|&c| reached[c] = true);
+                }
+                made
+            }
+            Segment::Solve { rhs, span, inits, results, .. } => {
+                if results.iter().any(|&c| active[c] && reached[c]) {
+                    let moving = (active[span.0], active[span.1]);
+                    let (value, made) = transpose::stage(&mut plan.prologue, rhs, moving, &|c| active[c])?;
+                    *rhs = value;
+                    let captures = made.outputs.iter().filter_map(|source| match source {
+                        Source::Column(c) => Some(*c),
+                        _ => None,
+                    });
+                    for c in captures.chain(inits.iter().copied()).chain([span.0, span.1]) {
+                        reached[c] |= active[c];
+                    }
+                    Transpose::Solve(Box::new(made))
+                } else {
+                    *rhs = stripped(rhs, counts.0);
+                    Transpose::Nothing
+                }
+            }
+        };
+        plan.transposes.push(made);
+    }
+    plan.transposes.reverse();
+    let cotangents: BTreeSet<usize> = plan.transposes.iter().flat_map(Transpose::cotangents).copied().collect();
+    let cotangents: Vec<usize> = cotangents.into_iter().collect();
+    plan.epilogue = gradient::epilogue(&program, &plan.prologue, &cotangents)?;
+    Ok(plan)
+}
+
+impl Transpose {
+    /// For each sum of its unit, the prologue value whose cotangent it is.
+    #[must_use]
+    pub fn cotangents(&self) -> &[usize] {
+        match self {
+            Transpose::Nothing => &[],
+            Transpose::Map { cotangents, .. } => cotangents,
+            Transpose::Solve(stage) => &stage.cotangents,
+        }
+    }
+}
+
+/// Which columns change with the parameters.
+fn activity(plan: &ObjectivePlan) -> Vec<bool> {
+    let mut active = vec![false; plan.columns.len()];
+    for segment in &plan.segments {
+        match segment {
+            Segment::Map { unit, columns } => {
+                let moving = movement(unit, &active);
+                for (&id, &c) in unit.outputs.iter().zip(columns) {
+                    active[c] = moving[&id];
+                }
+            }
+            Segment::Solve { rhs, span, inits, results, .. } => {
+                let moving = movement(rhs, &active);
+                let any =
+                    [span.0, span.1].iter().chain(inits).any(|&c| active[c]) || rhs.outputs.iter().any(|id| moving[id]);
+                results.iter().for_each(|&c| active[c] = any);
+            }
+        }
+    }
+    active
+}
+
+/// Which values of a unit change with parameters or active columns.
+fn movement(unit: &UnitSpec, active: &[bool]) -> HashMap<NodeId, bool> {
+    let mut moving: HashMap<NodeId, bool> = HashMap::new();
+    for (&id, &source) in unit.inputs.iter().zip(&unit.sources) {
+        moving.insert(id, matches!(source, Source::Column(c) if active[c]));
+    }
+    for id in unit.dag.ids() {
+        if moving.contains_key(&id) {
+            continue;
+        }
+        let any = match unit.dag.op(id) {
+            Op::Theta(_) => true,
+            Op::Stop(_) => false,
+            op => {
+                let mut any = false;
+                op.for_each_operand(|a| any |= moving[&a]);
+                any
+            }
+        };
+        moving.insert(id, any);
+    }
+    moving
+}
+
+/// A unit that is only evaluated.
+fn stripped(unit: &UnitSpec, inputs: usize) -> UnitSpec {
+    let (dag, outputs) = without_stops(&unit.dag, &unit.outputs);
+    finish(&dag, outputs, vec![], inputs)
+}
