@@ -118,7 +118,7 @@ pub fn run<T: Real>(
             total: arm.metrics.len() as u64,
         });
         for (i, m) in arm.metrics.iter().enumerate() {
-            let metric = measure::metric(arm, i, m, programs, &sets, seed, &theta_of, cell)
+            let metric = measure::metric(arm, i, m, programs, &sets, seed, &theta_of, backend, cell)
                 .map_err(|d| at(d, m.span, "in this metric"))?;
             lines.append(&json!({
                 "event": "metric", "cell": place.name, "seed": seed, "name": metric.name, "value": metric.value,
@@ -130,8 +130,9 @@ pub fn run<T: Real>(
         progress.end();
         pictures::draw(programs, &sets, seed, &theta_of, cell)?;
     } else {
-        for m in &arm.metrics {
-            let metric = measure::parameters_only(m, cell);
+        for (m, p) in arm.metrics.iter().zip(&programs.metrics) {
+            let metric = measure::without_samples(m, p, seed, &theta_of, backend, cell)
+                .map_err(|d| at(d, m.span, "in this metric"))?;
             cell.metrics.extend(metric);
         }
     }
@@ -262,6 +263,7 @@ fn train<T: Real>(
             outcome = Err(*d);
             break;
         }
+        cell.step_times.push(clock.elapsed().as_secs_f64() / n as f64);
         // Sections long enough to cost nothing, short enough for progress and Ctrl-C.
         let spent = clock.elapsed().max(Duration::from_micros(50));
         let ideal = (n as f64 * SECTION.as_secs_f64() / spent.as_secs_f64()) as u64;

@@ -4,6 +4,7 @@
 //! in `metrics.jsonl`, checkpoints are written as training goes on, and an interrupted or failed run still gets its report.
 //! Deliberately absent: the language, HTML, argument parsing.
 
+mod averages;
 mod cell;
 mod coupling;
 mod measure;

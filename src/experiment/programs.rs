@@ -3,6 +3,7 @@
 use super::sets::Store;
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic};
+use crate::elaborate::HostUse;
 use crate::ir::Program;
 use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
@@ -127,12 +128,28 @@ pub struct Draw<'a> {
     pub step: u64,
 }
 
+/// A program some of whose inputs the host makes.
+pub struct Hosted<T: Real> {
+    /// The program.
+    pub compiled: Compiled<T>,
+    /// What makes its columns.
+    pub hosts: Vec<HostUse>,
+    /// The sets that those read.
+    pub store: Arc<Store<T>>,
+}
+
 /// What a metric evaluates.
 pub enum MetricPrograms<T: Real> {
     /// Samples and what there is already.
     None,
     /// Log-density, and the target's own.
     Density(Compiled<T>, Option<Compiled<T>>),
+    /// A quantity of one sample.
+    Mean(Hosted<T>),
+    /// Draws with their log-density; and, for coverage, the log-density of points.
+    Weighed(Compiled<T>, Option<Compiled<T>>),
+    /// Probabilities of modes at a point.
+    Modes(Compiled<T>),
     /// Sampler with its energy.
     Energy(Compiled<T>),
 }
@@ -167,8 +184,20 @@ impl<T: Real> Programs<T> {
         let mut samplers = Vec::new();
         for m in &arm.metrics {
             metrics.push(match &m.kind {
-                MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters => MetricPrograms::None,
-                MetricKind::Density { density, own } => {
+                MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters | MetricKind::StepTime => {
+                    MetricPrograms::None
+                }
+                MetricKind::Mean(m) => MetricPrograms::Mean(Hosted {
+                    compiled: solving(&m.forward)?,
+                    hosts: m.hosts.clone(),
+                    store: store.clone(),
+                }),
+                MetricKind::Weights(f) => MetricPrograms::Weighed(solving(f)?, None),
+                MetricKind::Coverage { sampler, density } => {
+                    MetricPrograms::Weighed(solving(sampler)?, Some(solving(density)?))
+                }
+                MetricKind::Modes(m) => MetricPrograms::Modes(Compiled::plain(&m.program, backend, pool)?),
+                MetricKind::Density { density, own, .. } => {
                     let own = own.as_ref().map(|p| Compiled::plain(p, backend, pool)).transpose()?;
                     MetricPrograms::Density(solving(density)?, own)
                 }

@@ -10,6 +10,7 @@ pub mod errors;
 pub mod expect;
 mod feasible;
 mod habits;
+pub mod metric_programs;
 mod metrics;
 mod path_errors;
 mod paths;
