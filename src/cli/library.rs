@@ -1,152 +1,320 @@
-//! `flowc std` and `flowc fmt`.
+//! `flowc std`: the library, the language's own functions and the metrics, read and searched.
+//!
+//! Input: words; output: the categories, one category, one name with its documentation and definition, or what a search
+//! finds, in 80 columns. Deliberately absent: parsing of documentation (`stdlib::docs`).
 
-use super::{Format, SPEC, complain, print_all, read};
-use crate::diag::{Code, Diagnostic, Sink, suggest};
-use crate::driver::Compiled;
+use super::{SPEC, complain};
+use crate::diag::{Code, Diagnostic, suggest};
 use crate::elaborate::builtin::Builtin;
 use crate::plan::METRICS;
-use crate::source::SourceMap;
-use crate::stdlib;
-use crate::syntax::{self, ast::ItemKind};
-use std::path::PathBuf;
+use crate::stdlib::docs::{self, Doc, Entry};
+use crate::term;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// A library item as it is shown.
-struct Entry {
+/// Columns of a page.
+const WIDTH: usize = 80;
+/// Columns before the text of a page.
+const MARGIN: usize = 2;
+
+/// A name that can be looked up.
+struct Item {
     name: String,
-    file: String,
-    doc: String,
-    text: String,
+    category: &'static str,
+    kind: &'static str,
+    place: String,
+    doc: Doc,
+    /// How it is called, or its definition.
+    definition: String,
 }
 
-fn entries() -> Vec<Entry> {
-    let mut sources = SourceMap::default();
-    let mut sink = Sink::default();
-    let mut out = Vec::new();
-    for file in stdlib::parse_all(&mut sources, &mut sink) {
-        for item in &file.items {
-            let name = match &item.kind {
-                ItemKind::Bind { name, .. } | ItemKind::Tableau { name, .. } => name,
-                ItemKind::Define(d) => &d.name,
-                ItemKind::Param(p) => &p.name,
-                ItemKind::Setting { .. }
-                | ItemKind::Block { .. }
-                | ItemKind::List { .. }
-                | ItemKind::Compare { .. }
-                | ItemKind::Expect { .. }
-                | ItemKind::Stage { .. }
-                | ItemKind::Use { .. } => continue,
-            };
-            out.push(Entry {
-                name: name.name.clone(),
-                file: sources.file(file.id).name.clone(),
-                doc: item.doc.trim().to_owned(),
-                text: sources.text(item.span).trim().to_owned(),
-            });
+/// A shelf of the library.
+struct Shelf {
+    name: &'static str,
+    about: String,
+    items: Vec<Item>,
+}
+
+/// What is not written in the language, as documented in the compiler.
+fn own(name: &str, category: &'static str, kind: &'static str, doc: &str, definition: &str) -> Item {
+    Item {
+        name: name.to_owned(),
+        category,
+        kind,
+        place: String::new(),
+        doc: Doc { text: vec![doc.to_owned()], ..Doc::default() },
+        definition: definition.to_owned(),
+    }
+}
+
+fn shelves() -> Vec<Shelf> {
+    let mut all = Vec::new();
+    for c in docs::categories() {
+        let name: &'static str = c.name.leak();
+        let item = |e: Entry| Item {
+            name: e.name,
+            category: name,
+            kind: e.kind,
+            place: e.file,
+            doc: e.doc,
+            definition: e.definition,
+        };
+        all.push(Shelf { name, about: c.about, items: c.entries.into_iter().map(item).collect() });
+    }
+    let mut items: Vec<Item> = Builtin::names()
+        .filter_map(Builtin::by_name)
+        .map(|b| own(b.name(), "builtins", "builtin", b.doc(), b.signature()))
+        .collect();
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    all.push(Shelf { name: "builtins", about: "Of the language itself: what it cannot be told.".into(), items });
+    let items = METRICS.iter().map(|m| own(m.name, "metrics", "metric", m.doc, "")).collect();
+    all.push(Shelf { name: "metrics", about: "What `evaluate` lists.".into(), items });
+    all
+}
+
+/// Words in lines of at most `width` columns; quoted code is not broken if it fits on a line.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    let mut open = false;
+    for word in text.split_whitespace() {
+        match pieces.last_mut().filter(|p| open && p.chars().count() + 1 + word.chars().count() <= width) {
+            Some(last) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            None => pieces.push(word.to_owned()),
         }
+        if word.matches('`').count() % 2 == 1 {
+            open = !open;
+        }
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for p in pieces {
+        match lines.last_mut().filter(|l| l.chars().count() + 1 + p.chars().count() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(&p);
+            }
+            None => lines.push(p),
+        }
+    }
+    lines
+}
+
+/// How a terminal shows names and headings.
+struct Ink {
+    colours: bool,
+}
+
+impl Ink {
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+}
+
+/// A column of names, or of labels, beside wrapped text.
+fn beside(out: &mut String, label: &str, painted: &str, column: usize, text: &str) {
+    let lines = wrap(text, WIDTH - MARGIN - column);
+    let width = label.chars().count();
+    let mut first = format!("{:MARGIN$}{painted}", "");
+    if width >= column {
+        out.push_str(&first);
+        out.push('\n');
+        first = format!("{:1$}", "", MARGIN + column);
+    } else {
+        let _ = write!(first, "{:1$}", "", column - width);
+    }
+    for (i, line) in lines.iter().enumerate() {
+        let start = if i == 0 { first.clone() } else { format!("{:1$}", "", MARGIN + column) };
+        let _ = writeln!(out, "{start}{line}");
+    }
+    if lines.is_empty() {
+        let _ = writeln!(out, "{}", first.trim_end());
+    }
+}
+
+/// All names, shelf by shelf.
+fn overview(all: &[Shelf], ink: &Ink) -> String {
+    let count: usize = all.iter().map(|s| s.items.len()).sum();
+    let mut out = format!(
+        "{count} names. `flowc std NAME` shows one as written, `flowc std CATEGORY` says\n\
+         what each of a category is, any other words are searched for.\n\n"
+    );
+    for s in all {
+        let names: Vec<&str> = s.items.iter().map(|i| i.name.as_str()).collect();
+        beside(&mut out, s.name, &ink.bold(s.name), 14, &names.join(" "));
     }
     out
 }
 
-fn first_line(s: &str) -> &str {
-    s.lines().next().unwrap_or("")
+fn list(out: &mut String, items: &[&Item], ink: &Ink) {
+    let names = items.iter().map(|i| i.name.chars().count() + 2).max().unwrap_or(0).clamp(12, 26);
+    for i in items {
+        beside(out, &i.name, &ink.bold(&i.name), names, i.doc.summary());
+    }
 }
 
-/// `flowc std [NAME]`.
-pub fn show(name: Option<&str>) -> ExitCode {
-    let all = entries();
-    match name {
-        None => {
-            let mut file = "";
-            for e in &all {
-                if e.file != file {
-                    println!("\n{}", e.file);
-                    file = &e.file;
-                }
-                println!("  {:<18} {}", e.name, first_line(&e.doc));
-            }
-            println!("\nof the language itself");
-            for b in Builtin::names().filter_map(Builtin::by_name) {
-                println!("  {:<18} {}", b.name(), b.doc());
-            }
-            println!("\n`flowc std NAME` shows one of them, `flowc std metrics` the metrics");
+fn shelf(s: &Shelf, ink: &Ink) -> String {
+    let mut out = format!("{}\n\n", ink.bold(s.name));
+    for line in wrap(&s.about, WIDTH - MARGIN) {
+        let _ = writeln!(out, "{:MARGIN$}{line}", "");
+    }
+    out.push('\n');
+    list(&mut out, &s.items.iter().collect::<Vec<_>>(), ink);
+    out
+}
+
+/// One name.
+fn page(i: &Item, ink: &Ink) -> String {
+    let what = if i.place.is_empty() { i.kind.to_owned() } else { format!("{}, of {}", i.kind, i.category) };
+    let gap = WIDTH.saturating_sub(i.name.chars().count() + 2 + what.chars().count() + i.place.chars().count()).max(1);
+    let mut out = format!("{}  {}{:gap$}{}\n", ink.bold(&i.name), what, "", ink.dim(&i.place)).trim_end().to_owned();
+    out.push_str("\n\n");
+    for paragraph in &i.doc.text {
+        for line in wrap(paragraph, WIDTH - MARGIN) {
+            let _ = writeln!(out, "{:MARGIN$}{line}", "");
+        }
+        out.push('\n');
+    }
+    for (label, text) in [("shapes", &i.doc.shapes), ("source", &i.doc.source)] {
+        if !text.is_empty() {
+            beside(&mut out, label, &ink.dim(label), 9, text);
+        }
+    }
+    for (label, text) in [("example", &i.doc.example), ("definition", &i.definition)] {
+        if text.is_empty() {
+            continue;
+        }
+        let label = if i.place.is_empty() { "call" } else { label };
+        if !out.ends_with("\n\n") {
+            out.push('\n');
+        }
+        let _ = writeln!(out, "{:MARGIN$}{}", "", ink.dim(label));
+        for line in text.lines() {
+            let _ = writeln!(out, "{}", format!("{:1$}{line}", "", 2 * MARGIN).trim_end());
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+/// How well an item answers words: all of them must occur; names count most, then summaries.
+fn rank(i: &Item, words: &[String]) -> Option<usize> {
+    let name = i.name.to_lowercase();
+    let summary = i.doc.summary().to_lowercase();
+    let rest = [i.kind, i.category, &i.doc.text.join(" "), &i.doc.shapes, &i.doc.source].join(" ").to_lowercase();
+    let one = |w: &String| {
+        if name.starts_with(w.as_str()) {
+            Some(0)
+        } else if name.contains(w.as_str()) {
+            Some(1)
+        } else if summary.contains(w.as_str()) {
+            Some(2)
+        } else {
+            rest.contains(w.as_str()).then_some(3)
+        }
+    };
+    words.iter().map(one).sum()
+}
+
+/// What `flowc std` prints for these words; an error if nothing answers them.
+fn answer(words: &[String], ink: &Ink) -> Result<String, Diagnostic> {
+    let all = shelves();
+    if words.is_empty() {
+        return Ok(overview(&all, ink));
+    }
+    if let [word] = words {
+        if let Some(s) = all.iter().find(|s| s.name == word) {
+            return Ok(shelf(s, ink));
+        }
+        let pages: Vec<String> =
+            all.iter().flat_map(|s| &s.items).filter(|i| i.name == *word).map(|i| page(i, ink)).collect();
+        if !pages.is_empty() {
+            return Ok(pages.join("\n"));
+        }
+    }
+    let lower: Vec<String> = words.iter().flat_map(|w| w.split_whitespace()).map(str::to_lowercase).collect();
+    let items = || all.iter().flat_map(|s| &s.items);
+    let mut found: Vec<(usize, &Item)> = items().filter_map(|i| Some((rank(i, &lower)?, i))).collect();
+    found.sort_by_key(|(r, _)| *r);
+    if found.is_empty() {
+        let words = words.join(" ");
+        let names = all.iter().map(|s| s.name).chain(items().map(|i| i.name.as_str()));
+        let d = Diagnostic::bare(Code::UnknownName, format!("the library has nothing called `{words}`"));
+        return Err(match suggest::nearest(&words, names) {
+            Some(n) => d.help(format!("did you mean `{n}`?")),
+            None => d.help("no name and no documentation has these words; `flowc std` lists all names"),
+        });
+    }
+    let mut out = String::new();
+    list(&mut out, &found.iter().map(|(_, i)| *i).collect::<Vec<_>>(), ink);
+    Ok(out)
+}
+
+/// `flowc std [WORDS]`.
+pub fn show(words: &[String]) -> ExitCode {
+    match answer(words, &Ink { colours: term::colours() }) {
+        Ok(text) => {
+            super::put(&text);
             ExitCode::SUCCESS
         }
-        Some("metrics") => {
-            for m in METRICS {
-                println!("{:<20} {}", m.name, m.doc);
-            }
-            ExitCode::SUCCESS
-        }
-        Some(name) => {
-            let exact: Vec<&Entry> = all.iter().filter(|e| e.name == name).collect();
-            for e in &exact {
-                println!("{}\n", e.file);
-                for l in e.doc.lines() {
-                    println!("/// {}", l.trim());
-                }
-                println!("{}\n", e.text);
-            }
-            if let Some(b) = Builtin::by_name(name) {
-                println!("{}\n  {}", b.signature(), b.doc());
-                return ExitCode::SUCCESS;
-            }
-            if !exact.is_empty() {
-                return ExitCode::SUCCESS;
-            }
-            let part: Vec<&Entry> = all.iter().filter(|e| e.name.contains(name) || e.doc.contains(name)).collect();
-            for e in &part {
-                println!("{:<18} {:<24} {}", e.name, e.file, first_line(&e.doc));
-            }
-            if !part.is_empty() {
-                return ExitCode::SUCCESS;
-            }
-            let names: Vec<String> =
-                all.iter().map(|e| e.name.clone()).chain(Builtin::names().map(str::to_owned)).collect();
-            let d = Diagnostic::bare(Code::UnknownName, format!("the library has nothing called `{name}`"));
-            complain(&match suggest::nearest(name, names.iter().map(String::as_str)) {
-                Some(n) => d.help(format!("did you mean `{n}`?")),
-                None => d.help("`flowc std` lists everything"),
-            });
+        Err(d) => {
+            complain(&d);
             ExitCode::from(SPEC)
         }
     }
 }
 
-/// `flowc fmt`.
-pub fn format(specs: &[PathBuf], check: bool) -> ExitCode {
-    let mut failed = false;
-    for path in specs {
-        let text = match read(path) {
-            Ok(t) => t,
-            Err(d) => {
-                complain(&d);
-                failed = true;
-                continue;
-            }
-        };
-        let mut sink = Sink::default();
-        let mut sources = SourceMap::default();
-        let id = sources.add(path.display().to_string(), text.as_str(), false);
-        let tree = syntax::parse(id, &text, &mut sink);
-        if sink.has_errors() {
-            print_all(&Compiled { sources, diagnostics: sink.finish(), plan: None }, Format::Text);
-            failed = true;
-            continue;
-        }
-        let new = syntax::print::print(&tree, Some(&text));
-        if new == text {
-            continue;
-        }
-        if check {
-            println!("{}: not in canonical form", path.display());
-            failed = true;
-        } else if let Err(d) = crate::folder::write_atomic(path, new.as_bytes()) {
-            complain(&d);
-            failed = true;
-        } else {
-            println!("{}: written", path.display());
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Ink = Ink { colours: false };
+
+    fn ask(words: &str) -> Result<String, Diagnostic> {
+        answer(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), &PLAIN)
     }
-    ExitCode::from(if failed { SPEC } else { 0 })
+
+    /// Every page, and the overview, keeps to 80 columns; only numbers of a tableau may be longer than a line.
+    #[test]
+    fn pages_are_eighty_columns_wide() {
+        let all = shelves();
+        let names = all.iter().flat_map(|s| s.items.iter().map(|i| i.name.clone()).chain([s.name.to_owned()]));
+        let mut count = 0;
+        for name in names.chain([String::new()]) {
+            let text = ask(&name).expect("it is there");
+            for line in text.lines() {
+                let number = line.trim().trim_matches(|c: char| "0123456789 /-,[]".contains(c)).is_empty();
+                assert!(line.chars().count() <= WIDTH || number, "{name}: {line}");
+                assert_eq!(line, line.trim_end(), "{name}");
+            }
+            count += 1;
+        }
+        assert!(count > 100, "{count}");
+    }
+
+    #[test]
+    fn words_are_found_in_names_first() {
+        let first = |words: &str| ask(words).expect("found").split_whitespace().next().map(str::to_owned);
+        assert_eq!(first("spiral").as_deref(), Some("two_spirals"));
+        assert_eq!(first("Kutta 3/8").as_deref(), Some("rk4_38"));
+        assert!(ask("torchcfm runner").expect("found").contains("moons_torchcfm"));
+        assert!(ask("moonz").expect_err("not there").help.is_some_and(|h| h.contains("`moons`")));
+        assert!(ask("zzzzzzzzzz").is_err());
+    }
+
+    #[test]
+    fn quoted_code_stays_on_its_line() {
+        let lines = wrap("aaaa aaaa aaaa `one two` bbbb", 20);
+        assert_eq!(lines, ["aaaa aaaa aaaa", "`one two` bbbb"]);
+    }
 }

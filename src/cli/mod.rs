@@ -4,7 +4,9 @@
 //! twice by Ctrl-C. Deliberately absent: anything that a library user would want.
 
 mod emit;
+mod format;
 mod library;
+mod new;
 mod run;
 
 use crate::diag::{Code, Diagnostic, Severity, explain, render};
@@ -24,12 +26,21 @@ A first spec:
   evaluate [wasserstein2, nll]
 
 Examples:
+  flowc new first                        write first.flow, a spec to begin with
   flowc run specs/moons_fm.flow          train, sample, evaluate, write a report
   flowc check specs/moons_fm.flow        say everything that is wrong
   flowc std                              what the library has
   flowc std flow_matching                one of its definitions, as written
   flowc explain shape-mismatch           what a message means, with an example
   flowc emit ir-opt specs/moons_fm.flow  print a stage of the compiler";
+
+const STD_HELP: &str = "\
+Examples:
+  flowc std                  all names, by category
+  flowc std paths            what each path is
+  flowc std flow_matching    a name: shapes, source, example, definition
+  flowc std schroedinger     a word, looked for in names and documentation
+  flowc std metrics          what `evaluate` knows";
 
 /// Compile and run experiments in continuous-time generative modelling.
 ///
@@ -44,6 +55,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first spec, commented, that runs as it is
+    #[command(after_help = new::AFTER_HELP)]
+    New(new::NewArgs),
     /// Run an experiment: train, generate, evaluate, report
     #[command(after_help = run::AFTER_HELP)]
     Run(run::RunArgs),
@@ -63,10 +77,11 @@ enum Command {
         /// A code (E0301) or its name (shape-mismatch); without one, all of them
         code: Option<String>,
     },
-    /// Look something up in the standard library
+    /// Read and search the standard library
+    #[command(after_help = STD_HELP)]
     Std {
-        /// A name, part of one, or `metrics`; without one, everything
-        name: Option<String>,
+        /// A name, a category, or words to search for; without any, all names
+        words: Vec<String>,
     },
     /// Write specs in the canonical form
     Fmt {
@@ -142,18 +157,25 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Command::New(args) => new::new(&args),
         Command::Run(args) => run::run(&args),
         Command::Check { specs, format } => check(&specs, format),
         Command::Emit(args) => emit::emit(&args),
         Command::Explain { code } => explain_code(code.as_deref()),
-        Command::Std { name } => library::show(name.as_deref()),
-        Command::Fmt { specs, check } => library::format(&specs, check),
+        Command::Std { words } => library::show(&words),
+        Command::Fmt { specs, check } => format::format(&specs, check),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "flowc", &mut std::io::stdout());
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Prints text; a closed pipe is no reason to fail.
+fn put(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Reads a spec.

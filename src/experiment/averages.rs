@@ -1,8 +1,7 @@
-//! Metrics that are averages over samples: objectives, importance weights, shares of modes, coverage.
+//! Metrics that are averages over samples: importance weights, shares of modes, coverage.
 
-use super::coupling;
 use super::measure::{Sets, fault, wide};
-use super::programs::{Compiled, Draw, Hosted};
+use super::programs::{Compiled, Draw};
 use crate::diag::Diagnostic;
 use crate::metrics;
 use crate::numeric::stats::{Summary, quantile};
@@ -10,7 +9,6 @@ use crate::plan::metric_programs::Modes;
 use crate::report::record::Metric;
 use crate::rng::Stream;
 use crate::run::Real;
-use crate::run::data_cols::Columns;
 use rand::RngExt;
 
 /// Samples of an average.
@@ -20,40 +18,14 @@ const COVERED: usize = 5_000;
 /// Resamples behind a standard error.
 const RESAMPLES: usize = 50;
 
-/// The mean of output `value`, with its standard error.
-pub fn mean<T: Real>(
-    name: &str,
-    of: &Hosted<T>,
-    theta: &[T],
-    seed: u64,
-    backend: &dyn crate::backend::Backend<T>,
-    out: &mut Metric,
-) -> Result<(), Diagnostic> {
-    let program = of.compiled.program();
-    let hosted = coupling::source(&of.hosts, seed, "evaluate", &of.store, backend)?;
-    let mut columns = Columns::zeros(&program.inputs, POINTS);
-    if let Some(source) = hosted {
-        source.fill(0, &mut columns).map_err(|d| *d)?;
-    }
-    let given: Vec<&[T]> = (0..program.inputs.len())
-        .filter(|k| program.inputs[*k].rows.is_none())
-        .map(|k| columns.block(crate::ir::InputId(k as u32)))
-        .collect();
-    let o = of.compiled.run(theta, Draw { seed, purpose: "evaluate", step: 0 }, POINTS, &given)?;
-    let values = o.output("value").map(wide).unwrap_or_default();
-    if let Some(sample) = values.iter().position(|v| !v.is_finite()) {
-        return Err(fault(name, &metrics::MetricError::NotFinite { sample }));
-    }
-    let s = Summary::of(&values);
-    (out.value, out.standard_error, out.size) = (s.mean, Some(s.error()), Some(POINTS as u64));
-    // What a perfect model shows, where that is a number.
+/// What a perfect model shows in an average, where that is a number.
+pub fn floor(name: &str, out: &mut Metric) {
     out.floor = match name {
         "straightness" | "inverse_error" | "solver_error" | "continuity_residual" => Some(0.0),
         _ => None,
     };
     out.floor_name = out.floor.map(|_| "exact".into());
     out.unit = (name == "log_volume").then(|| "nats".into());
-    Ok(())
 }
 
 /// `effective_sample_size` and `log_normalizer`.

@@ -31,10 +31,10 @@ pub fn draw<T: Real>(
         cell.target = Some(Points::subsample(&narrow(&sets.target), sets.dim, POINTS));
     }
     if let (Some(v), 2) = (&programs.velocity, sets.dim) {
-        velocity(v, sets, seed, &theta_of(v), cell)?;
+        velocity(v, programs.horizon, sets, seed, &theta_of(v), cell)?;
     }
     if let (Some(step), false) = (&programs.advance, sets.source.is_empty()) {
-        trajectories(step, sets, seed, &theta_of(step), cell)?;
+        trajectories(step, programs.horizon, sets, seed, &theta_of(step), cell)?;
     }
     Ok(())
 }
@@ -47,12 +47,19 @@ fn range(sets: &Sets, k: usize) -> (f64, f64) {
     (lo - margin, hi + margin)
 }
 
-fn velocity<T: Real>(v: &Compiled<T>, sets: &Sets, seed: u64, theta: &[T], cell: &mut Cell) -> Result<(), Diagnostic> {
+fn velocity<T: Real>(
+    v: &Compiled<T>,
+    horizon: f64,
+    sets: &Sets,
+    seed: u64,
+    theta: &[T],
+    cell: &mut Cell,
+) -> Result<(), Diagnostic> {
     let (rx, ry) = (range(sets, 0), range(sets, 1));
     let at = |(lo, hi): (f64, f64), i: usize| lo + (hi - lo) * (i as f64 + 0.5) / GRID as f64;
     let points: Vec<T> = (0..GRID * GRID).flat_map(|i| [at(rx, i % GRID), at(ry, i / GRID)]).map(T::from_f64).collect();
     for k in 0..5 {
-        let t = k as f64 / 4.0;
+        let t = horizon * k as f64 / 4.0;
         let times = vec![T::from_f64(t); GRID * GRID];
         let o = v.run(theta, Draw { seed, purpose: "picture", step: 0 }, GRID * GRID, &[&points, &times])?;
         let values = o.outputs.first().map(|o| o.values.iter().map(|v| v.to_f64() as f32).collect());
@@ -63,6 +70,7 @@ fn velocity<T: Real>(v: &Compiled<T>, sets: &Sets, seed: u64, theta: &[T], cell:
 
 fn trajectories<T: Real>(
     step: &Compiled<T>,
+    horizon: f64,
     sets: &Sets,
     seed: u64,
     theta: &[T],
@@ -71,7 +79,7 @@ fn trajectories<T: Real>(
     let d = sets.dim;
     let n = PARTICLES.min(sets.source.len() / d);
     let mut x: Vec<T> = sets.source[..n * d].iter().map(|v| T::from_f64(*v)).collect();
-    let times: Vec<f64> = (0..INSTANTS).map(|k| k as f64 / (INSTANTS - 1) as f64).collect();
+    let times: Vec<f64> = (0..INSTANTS).map(|k| horizon * k as f64 / (INSTANTS - 1) as f64).collect();
     let mut data = vec![0.0f32; n * INSTANTS * d];
     for k in 0..INSTANTS {
         for p in 0..n {

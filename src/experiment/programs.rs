@@ -3,12 +3,10 @@
 use super::sets::Store;
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic};
-use crate::elaborate::HostUse;
 use crate::ir::Program;
 use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
 use crate::run::forward::{Forward, Outcome, Request};
-use crate::run::params::ParamTable;
 use crate::run::pool::Pool;
 use crate::solve::SolverConfig;
 use crate::{autodiff, opt, stage};
@@ -56,11 +54,6 @@ impl<T: Real> Compiled<T> {
     pub fn rows(&self, purpose: &str) -> Option<usize> {
         let store = self.store.as_ref()?;
         self.program.inputs.iter().filter_map(|d| d.rows.as_ref()).map(|r| store.count(r, purpose)).min()
-    }
-
-    /// The program's parameters.
-    pub fn table(&self) -> &ParamTable {
-        self.forward.table()
     }
 
     /// The declarations behind them.
@@ -128,30 +121,20 @@ pub struct Draw<'a> {
     pub step: u64,
 }
 
-/// A program some of whose inputs the host makes.
-pub struct Hosted<T: Real> {
-    /// The program.
-    pub compiled: Compiled<T>,
-    /// What makes its columns.
-    pub hosts: Vec<HostUse>,
-    /// The sets that those read.
-    pub store: Arc<Store<T>>,
-}
-
 /// What a metric evaluates.
 pub enum MetricPrograms<T: Real> {
     /// Samples and what there is already.
     None,
     /// Log-density, and the target's own.
     Density(Compiled<T>, Option<Compiled<T>>),
-    /// A quantity of one sample.
-    Mean(Hosted<T>),
+    /// Sampler with its energy.
+    Energy(Compiled<T>),
+    /// A number of each sample.
+    Mean(Compiled<T>),
     /// Draws with their log-density; and, for coverage, the log-density of points.
     Weighed(Compiled<T>, Option<Compiled<T>>),
     /// Probabilities of modes at a point.
     Modes(Compiled<T>),
-    /// Sampler with its energy.
-    Energy(Compiled<T>),
 }
 
 /// Everything that an arm evaluates after training.
@@ -172,6 +155,8 @@ pub struct Programs<T: Real> {
     pub velocity: Option<Compiled<T>>,
     /// A step along the flow.
     pub advance: Option<Compiled<T>>,
+    /// When the flow ends.
+    pub horizon: f64,
 }
 
 impl<T: Real> Programs<T> {
@@ -187,11 +172,6 @@ impl<T: Real> Programs<T> {
                 MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters | MetricKind::StepTime => {
                     MetricPrograms::None
                 }
-                MetricKind::Mean(m) => MetricPrograms::Mean(Hosted {
-                    compiled: solving(&m.forward)?,
-                    hosts: m.hosts.clone(),
-                    store: store.clone(),
-                }),
                 MetricKind::Weights(f) => MetricPrograms::Weighed(solving(f)?, None),
                 MetricKind::Coverage { sampler, density } => {
                     MetricPrograms::Weighed(solving(sampler)?, Some(solving(density)?))
@@ -202,6 +182,7 @@ impl<T: Real> Programs<T> {
                     MetricPrograms::Density(solving(density)?, own)
                 }
                 MetricKind::Energy(f) | MetricKind::Npe(f) => MetricPrograms::Energy(solving(f)?),
+                MetricKind::Mean(f) => MetricPrograms::Mean(solving(f)?),
             });
             samplers.push(m.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?);
         }
@@ -214,6 +195,7 @@ impl<T: Real> Programs<T> {
             source: plain(&arm.source)?,
             velocity: plain(&arm.velocity)?,
             advance: arm.advance.as_ref().map(solving).transpose()?,
+            horizon: arm.horizon,
         })
     }
 }

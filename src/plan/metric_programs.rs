@@ -7,21 +7,11 @@
 use super::blocks;
 use super::metrics::Fresh;
 use super::{Forward, errors};
-use crate::elaborate::value::{Callee, Law};
-use crate::elaborate::{Args, Elaborator, HostUse, Named, Reported, Res, Seq, Value};
+use crate::elaborate::value::Callee;
+use crate::elaborate::{Args, Elaborator, Named, Reported, Res, Seq, Value};
 use crate::ir::Program;
 use crate::source::Span;
 use crate::syntax::ast::{DefKind, Entry};
-use std::rc::Rc;
-
-/// A quantity of one sample (output `value`), to be averaged.
-#[derive(Clone, Debug)]
-pub struct Mean {
-    /// The program.
-    pub forward: Forward,
-    /// Columns that the host makes for it.
-    pub hosts: Vec<HostUse>,
-}
 
 /// A law taken apart.
 #[derive(Clone, Debug)]
@@ -43,10 +33,10 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn forward(&self, mut elab: Elaborator<'_>) -> Res<(Forward, Vec<HostUse>)> {
+    fn forward(&self, mut elab: Elaborator<'_>) -> Res<Forward> {
         let default_solver = blocks::solver(&mut elab, self.solver, self.span)?;
         let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
-        Ok((Forward { program: elab.program, solvers, default_solver }, elab.hosts))
+        Ok(Forward { program: elab.program, solvers, default_solver })
     }
 
     fn meaningless(&self, elab: &mut Elaborator<'_>, why: &str, help: &str) -> Reported {
@@ -59,14 +49,13 @@ pub fn mean(
     fresh: &mut Fresh<'_>,
     asked: &Asked<'_>,
     make: &mut dyn FnMut(&mut Elaborator<'_>) -> Res<Value>,
-) -> Res<Mean> {
+) -> Res<Forward> {
     let mut out = None;
     fresh(&mut |mut elab| {
         let objective = make(&mut elab)?;
         let loss = elab.objective(&objective, asked.span)?;
         elab.program.outputs.push(("value".into(), loss));
-        let (forward, hosts) = asked.forward(elab)?;
-        out = Some(Mean { forward, hosts });
+        out = Some(asked.forward(elab)?);
         Ok(())
     })?;
     out.ok_or(Reported)
@@ -254,19 +243,8 @@ pub fn weighed(
             let e = log(&mut elab, &energy)?;
             elab.program.outputs.push(("log_energy".into(), e));
         }
-        out = Some(asked.forward(elab)?.0);
+        out = Some(asked.forward(elab)?);
         Ok(())
     })?;
     out.ok_or(Reported)
-}
-
-/// Whether an expression's name is an objective.
-pub fn is_objective(elab: &Elaborator<'_>, name: &str) -> bool {
-    use crate::resolve::{Def, Origin};
-    matches!(elab.module.lookup(name, Origin::User), Some(Def::Fun(d)) if d.define.kind == DefKind::Objective)
-}
-
-/// A law with nothing but a log-density is what an energy is; any law with one will do.
-pub fn has_density(law: &Value) -> bool {
-    matches!(law, Value::Law(l) if { let l: &Rc<Law> = l; l.def.log_density.is_some() })
 }

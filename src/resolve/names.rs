@@ -30,6 +30,8 @@ pub struct FunDef {
     pub targets: HashSet<String>,
     /// Its documentation.
     pub doc: String,
+    /// The stage whose last parameters it reads, which nothing trains: `first.v`.
+    pub frozen: Option<Rc<str>>,
 }
 
 /// A law: facets under one name, any may be missing.
@@ -75,6 +77,8 @@ pub enum Def {
     Tableau(Rc<ast::Ident>, Rc<Vec<ast::Entry>>, Origin),
     /// `compare name in list`
     Axis(Rc<ast::Ident>, Rc<ast::Expr>),
+    /// `stage name { ... }`
+    Stage(Rc<ast::Ident>),
 }
 
 impl Def {
@@ -86,7 +90,7 @@ impl Def {
             Def::Fun(f) => f.define.name.span,
             Def::Law(l) => l.span(),
             Def::Param(p) => p.name.span,
-            Def::Tableau(n, ..) | Def::Axis(n, _) => n.span,
+            Def::Tableau(n, ..) | Def::Axis(n, _) | Def::Stage(n) => n.span,
         }
     }
 }
@@ -160,6 +164,7 @@ fn define(item: &ast::Item, d: &ast::Define, origin: Origin) -> Def {
         origin,
         targets: super::walk::derivative_targets(&d.body),
         doc: item.doc.clone(),
+        frozen: None,
     });
     let bare = LawDef { name: d.name.name.clone(), sampler: None, log_density: None, entropy: None, modes: None };
     match d.kind {
@@ -189,11 +194,11 @@ fn add_items(
                 (name, Def::Tableau(Rc::new(name.clone()), Rc::new(entries.clone()), origin))
             }
             ItemKind::Compare { name, list } => (name, Def::Axis(Rc::new(name.clone()), Rc::new(list.clone()))),
+            ItemKind::Stage { name, .. } => (name, Def::Stage(Rc::new(name.clone()))),
             ItemKind::Setting { .. }
             | ItemKind::Block { .. }
             | ItemKind::List { .. }
             | ItemKind::Expect { .. }
-            | ItemKind::Stage { .. }
             | ItemKind::Use { .. } => continue,
         };
         add(into, declared, name, def, sink);

@@ -19,7 +19,14 @@ pub const WIDTH: usize = 120;
 /// there are no lines to keep, and every item, statement and entry gets its own line.
 #[must_use]
 pub fn print(file: &File, text: Option<&str>) -> String {
+    print_within(file, text, WIDTH)
+}
+
+/// Prints as [`print`] does, in lines of at most `width` columns where the language allows a break.
+#[must_use]
+pub fn print_within(file: &File, text: Option<&str>, width: usize) -> String {
     let mut printer = Printer {
+        width,
         out: String::new(),
         line_ends: text.map(|t| t.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32).collect()),
         comments: &file.comments,
@@ -41,6 +48,8 @@ pub fn expression(e: &Expr) -> String {
 }
 
 struct Printer<'a> {
+    /// The most columns of a line.
+    width: usize,
     out: String,
     /// Where the lines of the source end, if there is a source.
     line_ends: Option<Vec<u32>>,
@@ -88,7 +97,7 @@ impl Printer<'_> {
     }
 
     fn fits(&self, text: &str, tail: usize) -> bool {
-        self.column() + text.chars().count() + tail <= WIDTH
+        self.column() + text.chars().count() + tail <= self.width
     }
 
     fn push(&mut self, text: &str) {
@@ -152,7 +161,7 @@ impl Printer<'_> {
                     self.push(join);
                     print(self, part, indent);
                     let added = &self.out[kept..];
-                    if !added.contains('\n') && column + added.chars().count() <= WIDTH {
+                    if !added.contains('\n') && column + added.chars().count() <= self.width {
                         last = Some(self.line(s.end));
                         after_comment = self.trailing(s.end, next_start);
                         continue;

@@ -22,6 +22,12 @@ pub const RUN_TIME: &[Code] = &[
     Code::ExpectFailed,
     Code::SinkhornNotConverged,
     Code::BadCheckpoint,
+    Code::OtherVersion,
+    Code::FolderInUse,
+    Code::MissingValue,
+    Code::Ragged,
+    Code::DataEmpty,
+    Code::DataFormat,
     Code::Internal,
 ];
 

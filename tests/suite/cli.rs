@@ -34,9 +34,15 @@ fn check(path: &Path) -> Output {
 
 #[test]
 fn help_fits_a_terminal_and_its_first_spec_is_fine() {
-    for arguments in
-        [&["--help"][..], &["run", "--help"], &["check", "--help"], &["emit", "--help"], &["explain", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["new", "--help"],
+        &["std", "--help"],
+        &["run", "--help"],
+        &["check", "--help"],
+        &["emit", "--help"],
+        &["explain", "--help"],
+    ] {
         let o = flowc(arguments);
         assert!(o.status.success());
         let long = out(&o).lines().find(|l| l.chars().count() > 80).map(str::to_owned);
@@ -47,6 +53,39 @@ fn help_fits_a_terminal_and_its_first_spec_is_fine() {
     let (_folder, path) = file("first.flow", spec.as_bytes());
     let o = check(&path);
     assert_eq!(o.status.code(), Some(0), "{}", err(&o));
+}
+
+#[test]
+fn a_new_spec_is_fine_and_writes_over_nothing() {
+    let help = out(&flowc(&["new", "--help"]));
+    let names =
+        help.lines().skip_while(|l| !l.contains("Possible values")).skip(1).take_while(|l| !l.trim().is_empty());
+    let names: Vec<String> =
+        names.filter_map(|l| l.trim().strip_prefix("- ")?.split(':').next().map(str::to_owned)).collect();
+    assert!(names.len() >= 4, "{help}");
+    for name in names {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let make = |args: &[&str]| {
+            let mut c = Command::new(env!("CARGO_BIN_EXE_flowc"));
+            c.args(args).current_dir(&folder).env("COLUMNS", "80").env("NO_COLOR", "1").output().expect("flowc starts")
+        };
+        let o = make(&["new", "mine", "--template", &name]);
+        assert!(o.status.success(), "{name}: {}", err(&o));
+        assert!(
+            out(&o).contains("flowc run mine.flow") && out(&o).lines().all(|l| l.chars().count() <= 80),
+            "{}",
+            out(&o)
+        );
+        let o = make(&["check", "mine.flow"]);
+        assert_eq!((o.status.code(), err(&o).as_str()), (Some(0), ""), "{name}");
+        assert!(make(&["fmt", "--check", "mine.flow"]).status.success(), "{name}: canonical");
+        let before = std::fs::read(folder.path().join("mine.flow")).expect("the file");
+        let o = make(&["new", "mine.flow"]);
+        assert_eq!(o.status.code(), Some(1));
+        assert!(err(&o).contains("`mine.flow` is there already"), "{}", err(&o));
+        assert_eq!(std::fs::read(folder.path().join("mine.flow")).expect("the file"), before);
+        assert!(make(&["new", "no/such/folder"]).status.code() == Some(1));
+    }
 }
 
 #[test]

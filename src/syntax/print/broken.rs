@@ -3,7 +3,7 @@
 //! Each function prints its part at the cursor: on one line if it fits and holds no comment, else over several lines, of
 //! which all but the first are indented by `indent` or more. `tail` columns are kept free behind the part.
 
-use super::{Place, Printer, WIDTH, flat};
+use super::{Place, Printer, flat};
 use crate::source::Span;
 use crate::syntax::ast::*;
 
@@ -102,7 +102,7 @@ impl Printer<'_> {
             }
             self.push(" }");
             let added = &self.out[kept..];
-            if !added.contains('\n') && column + added.chars().count() <= WIDTH {
+            if !added.contains('\n') && column + added.chars().count() <= self.width {
                 return;
             }
             self.out.truncate(kept);
@@ -327,7 +327,7 @@ impl Printer<'_> {
         let left = |q: &Equation| format!("{}' = {}", q.name.name, flat::expr(&q.rhs));
         let widest = s.equations.iter().map(|q| left(q).chars().count()).max().unwrap_or(0);
         let fits = |q: &Equation| {
-            indent + 2 + widest + 6 + flat::expr(&q.initial).chars().count() <= WIDTH
+            indent + 2 + widest + 6 + flat::expr(&q.initial).chars().count() <= self.width
                 && !self.must_break(&q.rhs)
                 && !self.must_break(&q.initial)
         };
@@ -367,7 +367,7 @@ impl Printer<'_> {
         let right = if group_r { format!("({})", flat::expr(rhs)) } else { flat::expr(rhs) };
         let width = right.chars().count();
         let spaced = mark.ends_with(' ');
-        if spaced && !self.fits(&right, tail) && indent + 2 + width + tail <= WIDTH && !self.must_break(rhs) {
+        if spaced && !self.fits(&right, tail) && indent + 2 + width + tail <= self.width && !self.must_break(rhs) {
             self.newline(indent + 2);
             return self.push(&right);
         }
