@@ -1,6 +1,7 @@
 //! Every test of flowc, one module a part: one binary to link.
 
 mod autodiff;
+mod averages;
 mod backend;
 mod check;
 mod cli;
