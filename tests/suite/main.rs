@@ -3,9 +3,11 @@
 mod autodiff;
 mod averages;
 mod backend;
+mod backward;
 mod check;
 mod cli;
 mod coupling;
+mod data;
 mod detest;
 mod docs;
 mod einsum;
