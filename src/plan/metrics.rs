@@ -177,7 +177,7 @@ pub fn metric_plan<'e>(
     let e = &arg.value;
     let mut mean = None;
     fresh(&mut |elab| {
-        if !measured(e) && means::is_mean(&elab, e) {
+        if !measured(&elab, e) && means::is_mean(&elab, e) {
             mean = Some(means::plan(elab, arg, text, generate, train)?);
         }
         Ok(())
@@ -430,13 +430,14 @@ fn by_label(elab: &mut Elaborator<'_>, name: &str, o: &Entry, generate: Option<B
     Ok(())
 }
 
-/// Whether an entry is a metric of the registry that the library writes as an objective.
-fn measured(e: &Expr) -> bool {
+/// Whether an entry is a metric of the registry, which the library may write as an objective; an objective of that name in the
+/// file comes first.
+fn measured(elab: &Elaborator<'_>, e: &Expr) -> bool {
     let name = match &*e.kind {
         ExprKind::Call { callee, .. } => &*callee.kind,
         other => other,
     };
-    matches!(name, ExprKind::Name(n) if n != "accuracy" && info(n).is_some())
+    matches!(name, ExprKind::Name(n) if n != "accuracy" && info(n).is_some() && !elab.module.user.contains_key(n))
 }
 
 /// Whether a metric is of the sampler against an energy, its one argument by position.
