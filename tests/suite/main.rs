@@ -1,10 +1,12 @@
 //! Every test of flowc, one module a part: one binary to link.
 
 mod autodiff;
+mod averages;
 mod backend;
 mod backward;
 mod check;
 mod cli;
+mod coupling;
 mod data;
 mod detest;
 mod docs;
