@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod backend;
+mod backward;
 mod check;
 mod cli;
 mod data;
