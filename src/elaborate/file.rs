@@ -23,8 +23,7 @@ impl Elaborator<'_> {
         let [(Value::Str(name), at)] = args.positional.as_slice() else {
             return Err(self.report(set_errors::file_arguments(args.span, b.signature())));
         };
-        let mut spans =
-            FileSpans { path: *at, features: args.span, label: args.span, split: args.span, picks: vec![] };
+        let mut spans = FileSpans { path: *at, features: args.span, label: args.span, split: args.span, picks: vec![] };
         let mut options = Options::default();
         for n in &args.named {
             self.file_option(n, &mut options, &mut spans)?;
@@ -93,9 +92,7 @@ impl Elaborator<'_> {
             (_, v) => {
                 spans.features = n.at;
                 let items = match v {
-                    Value::List(_) | Value::Range(..) => {
-                        self.items(v, n.at)?.into_iter().map(|(_, v)| v).collect()
-                    }
+                    Value::List(_) | Value::Range(..) => self.items(v, n.at)?.into_iter().map(|(_, v)| v).collect(),
                     one => vec![one.clone()],
                 };
                 let picks: Option<Vec<Pick>> = items.iter().map(|v| self.pick(v)).collect();

@@ -73,9 +73,12 @@ pub fn law_takes_no_condition(law: &str, span: Span, defined: Option<Span>) -> D
 
 /// `E0510`: rows have no density.
 pub fn data_density(name: &str, span: Span, written: Span) -> Diagnostic {
-    let d = Diagnostic::new(Code::NoDensity, format!("the data {name} have no log-density"), span, "one is needed here");
+    let d =
+        Diagnostic::new(Code::NoDensity, format!("the data {name} have no log-density"), span, "one is needed here");
     let d = if written == span { d } else { d.label(written, "these are rows, not a law") };
-    d.help("a log-density of data is learned: `max_likelihood(flow(v))` trains one, `nll` measures it on the test split")
+    d.help(
+        "a log-density of data is learned: `max_likelihood(flow(v))` trains one, `nll` measures it on the test split",
+    )
 }
 
 /// What is wrong with a file, at the place of the spec that asked for it.
@@ -89,12 +92,17 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
                 None => d.help("a path is taken from where the spec lies"),
             }
         }
-        Fault::Format { why } => d(Code::DataFormat, format!("{file} cannot be read: {why}"), at.path, "asked for here")
-            .help("files are .csv, .tsv, .npy, .npz or .idx, each perhaps with .gz behind it"),
-        Fault::Kind { kind } => {
-            d(Code::DataFormat, format!("{file} holds numbers of kind {kind}, which is not read"), at.path, "asked for here")
-                .help("integers and reals of at most 64 bits are read; save it with `x.astype(\"float32\")`")
+        Fault::Format { why } => {
+            d(Code::DataFormat, format!("{file} cannot be read: {why}"), at.path, "asked for here")
+                .help("files are .csv, .tsv, .npy, .npz or .idx, each perhaps with .gz behind it")
         }
+        Fault::Kind { kind } => d(
+            Code::DataFormat,
+            format!("{file} holds numbers of kind {kind}, which is not read"),
+            at.path,
+            "asked for here",
+        )
+        .help("integers and reals of at most 64 bits are read; save it with `x.astype(\"float32\")`"),
         Fault::Empty => d(Code::DataEmpty, format!("{file} has no rows"), at.path, "asked for here")
             .help("look at the file: behind a line of names there must be a row of values"),
         Fault::NoColumn { asked, known } => {
@@ -111,8 +119,11 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
         }
         Fault::Ambiguous { known } => {
             let words: Vec<&str> = known.iter().map(String::as_str).collect();
-            d(Code::NoColumn, format!("{file} holds several arrays"), at.path, "which are the features?")
-                .help(format!("say it, e.g. `features: \"{}\"`; it has {}", known.first().map_or("x", |n| n), listed(&words)))
+            d(Code::NoColumn, format!("{file} holds several arrays"), at.path, "which are the features?").help(format!(
+                "say it, e.g. `features: \"{}\"`; it has {}",
+                known.first().map_or("x", |n| n),
+                listed(&words)
+            ))
         }
         Fault::Text { at: place, text } => {
             let message = format!("{file}, {place}: `{}` is no number", clipped(text));
@@ -121,7 +132,11 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
             )
         }
         Fault::NotFinite { at: place, text } => {
-            let what = if text.is_empty() { "there is no value".to_owned() } else { format!("`{}` is no value", clipped(text)) };
+            let what = if text.is_empty() {
+                "there is no value".to_owned()
+            } else {
+                format!("`{}` is no value", clipped(text))
+            };
             d(Code::MissingValue, format!("{file}, {place}: {what}"), at.features, "read here")
                 .help("fill it or take the row out: flowc does not guess")
         }

@@ -149,9 +149,8 @@ pub struct Programs<T: Real> {
 impl<T: Real> Programs<T> {
     /// Compiles all of them.
     pub fn new(arm: &Arm, store: &Arc<Store<T>>, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
-        let plain = |p: &Option<Program>| {
-            p.as_ref().map(|p| Ok(Compiled::plain(p, backend, pool)?.reading(store))).transpose()
-        };
+        let plain =
+            |p: &Option<Program>| p.as_ref().map(|p| Ok(Compiled::plain(p, backend, pool)?.reading(store))).transpose();
         let solving = |f: &plan::Forward| Ok::<_, Diagnostic>(Compiled::solving(f, backend, pool)?.reading(store));
         let mut metrics = Vec::new();
         let mut samplers = Vec::new();

@@ -26,6 +26,7 @@ mod report_records;
 mod rng;
 mod robust;
 mod run;
+mod small_matrices;
 mod solve;
 mod stage;
 mod syntax;
