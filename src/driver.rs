@@ -5,6 +5,8 @@
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::plan::{self, RunPlan};
 use crate::resolve;
+use crate::resolve::imports::{self, Loader};
+use crate::resolve::settings::{self, Setting};
 use crate::source::SourceMap;
 use crate::syntax;
 
@@ -30,15 +32,37 @@ impl Compiled {
 /// Stack of the thread that compiles: deep nesting of calls and expressions is unrolled recursively.
 const STACK: usize = 512 << 20;
 
-/// Runs the front end on a text: parse, resolve, plan.
+/// Runs the front end on a text: parse, resolve, plan. Files that it uses are read beside it.
 #[must_use]
 pub fn compile(name: &str, text: &str) -> Compiled {
+    compile_with(name, text, &Asked::default())
+}
+
+/// What is asked beside the text of a spec.
+pub struct Asked<'a> {
+    /// Reads a file that the spec uses.
+    pub load: &'a Loader<'a>,
+    /// Values that replace the spec's own.
+    pub set: &'a [Setting],
+}
+
+impl Default for Asked<'_> {
+    fn default() -> Self {
+        Asked { load: &|path| std::fs::read_to_string(path), set: &[] }
+    }
+}
+
+/// [`compile`], with files from elsewhere and values from the command line.
+#[must_use]
+pub fn compile_with(name: &str, text: &str, asked: &Asked<'_>) -> Compiled {
     std::thread::scope(|scope| {
         let work = || {
             let mut sources = SourceMap::default();
             let mut sink = Sink::default();
             let id = sources.add(name, text, false);
             let file = syntax::parse(id, text, &mut sink);
+            let file = imports::expand(file, &mut sources, &mut sink, asked.load);
+            let file = settings::apply(file, asked.set, &mut sources, &mut sink);
             let parsed = !sink.has_errors();
             let module = resolve::resolve(&file, &mut sources, &mut sink);
             // A file with missing declarations would only be found incomplete; missing names stay silent below.

@@ -43,6 +43,7 @@ pub enum Place {
 pub struct RunFolder {
     path: PathBuf,
     id: String,
+    resumed: bool,
     _lock: File,
 }
 
@@ -68,7 +69,7 @@ impl RunFolder {
                 (dir.clone(), id)
             }
         };
-        let folder = RunFolder { _lock: lock(&path)?, path, id };
+        let folder = RunFolder { _lock: lock(&path)?, path, id, resumed: false };
         folder.write("spec.flow", spec_text.as_bytes())?;
         if let (Place::Under(_), Some(parent)) = (place, folder.path.parent()) {
             write_atomic(&parent.join("latest"), format!("{}\n", folder.id).as_bytes())?;
@@ -85,7 +86,7 @@ impl RunFolder {
         let path = resolve(path)?;
         let lock = lock(&path)?;
         let id = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        Ok(RunFolder { path, id, _lock: lock })
+        Ok(RunFolder { path, id, resumed: true, _lock: lock })
     }
 
     /// The folder.
@@ -98,6 +99,18 @@ impl RunFolder {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether it is the folder of an earlier run, to go on with.
+    #[must_use]
+    pub fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// `cell.json`, or `cell-<cell>.json`: what a finished cell has shown.
+    #[must_use]
+    pub fn cell(&self, cell: Option<&str>) -> String {
+        cell.map_or_else(|| "cell.json".to_owned(), |c| format!("cell-{}.json", file_safe(c)))
     }
 
     /// The path of a file in the folder.
@@ -208,7 +221,7 @@ fn lock(dir: &Path) -> Result<File, Diagnostic> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => {
-            Err(Diagnostic::bare(Code::CannotWrite, format!("another flowc is working in `{}`", dir.display()))
+            Err(Diagnostic::bare(Code::FolderInUse, format!("another flowc is working in `{}`", dir.display()))
                 .help("wait until it ends, or start a run of its own in a new folder"))
         }
         Err(fs::TryLockError::Error(e)) => Err(cannot_write("lock", &path, &e)),

@@ -124,10 +124,13 @@ fn one(args: &EmitArgs, precision: Precision, program: &Program, loss: bool) -> 
         let f = stage::forward(&best)?;
         out += &stage::print::forward(&f);
         for (i, s) in f.segments.into_iter().enumerate() {
-            units.push(match s {
-                stage::Segment::Map { unit, .. } => (format!("map{i}"), unit),
-                stage::Segment::Solve { rhs, .. } => (format!("rhs{i}"), rhs),
-            });
+            match s {
+                stage::Segment::Map { unit, .. } => units.push((format!("map{i}"), unit)),
+                stage::Segment::Solve { rhs, noise, .. } => {
+                    units.push((format!("rhs{i}"), rhs));
+                    units.extend(noise.map(|n| (format!("diffusion{i}"), n.unit)));
+                }
+            }
         }
     }
     if args.stage == Stage::IrStaged {

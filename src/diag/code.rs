@@ -49,6 +49,8 @@ codes! {
     TooDeep "E0109" "nesting-too-deep" Error;
     UnknownName "E0201" "unknown-name" Error;
     DuplicateName "E0202" "duplicate-name" Error;
+    ImportNotFound "E0203" "import-not-found" Error;
+    ImportConflict "E0204" "import-conflict" Error;
     UnknownMember "E0205" "unknown-member" Error;
     ShapeMismatch "E0301" "shape-mismatch" Error;
     TypeMismatch "E0302" "type-mismatch" Error;
@@ -75,6 +77,11 @@ codes! {
     NoSampler "E0511" "no-sampler" Error;
     ZeroDivergence "E0512" "zero-divergence" Error;
     TimesOutOfOrder "E0550" "times-out-of-order" Error;
+    NoiseNeedsSolver "E0551" "noise-needs-stochastic-solver" Error;
+    SolverNeedsNoise "E0552" "stochastic-solver-without-noise" Error;
+    NoiseNotLinear "E0553" "noise-not-linear" Error;
+    TableauNoise "E0554" "tableau-noise" Error;
+    NoGradientThroughNoise "E0555" "no-gradient-through-noise" Error;
     MissingBlock "E0601" "missing-block" Error;
     UnknownKey "E0602" "unknown-key" Error;
     UnknownMetric "E0603" "unknown-metric" Error;
@@ -88,6 +95,10 @@ codes! {
     UnusedAxis "E0611" "unused-axis" Error;
     NotYetTrainable "E0612" "no-gradient-through-solve" Error;
     NotAvailable "E0613" "not-available-yet" Error;
+    MisplacedInStage "E0614" "misplaced-in-stage" Error;
+    StageNotEnded "E0615" "stage-not-ended" Error;
+    BatchExceedsData "E0616" "batch-exceeds-data" Error;
+    BudgetWithoutMeaning "E0617" "budget-without-meaning" Error;
     NoLabels "E0630" "no-labels" Error;
     JudgedByTraining "E0631" "judged-by-training-rows" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
@@ -99,6 +110,8 @@ codes! {
     CannotWrite "E0802" "cannot-write" Error;
     ExpectFailed "E0803" "expect-failed" Error;
     BadCheckpoint "E0804" "bad-checkpoint" Error;
+    OtherVersion "E0805" "other-version" Error;
+    FolderInUse "E0806" "folder-in-use" Error;
     NoColumn "E0811" "no-such-column" Error;
     NotANumber "E0812" "not-a-number" Error;
     MissingValue "E0813" "missing-value" Error;
@@ -113,5 +126,6 @@ codes! {
     WeaklyUnboundedVelocity "W0503" "weakly-unbounded-velocity" Note;
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;
     Untrained "W0602" "untrained-parameters" Warning;
+    DeterministicMetric "W0650" "metric-without-noise" Note;
     NoTestRows "W0810" "no-test-rows" Warning;
 }

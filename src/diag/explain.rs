@@ -28,6 +28,8 @@ pages! {
     TooDeep "E0109";
     UnknownName "E0201";
     DuplicateName "E0202";
+    ImportNotFound "E0203";
+    ImportConflict "E0204";
     UnknownMember "E0205";
     ShapeMismatch "E0301";
     TypeMismatch "E0302";
@@ -54,6 +56,11 @@ pages! {
     NoSampler "E0511";
     ZeroDivergence "E0512";
     TimesOutOfOrder "E0550";
+    NoiseNeedsSolver "E0551";
+    SolverNeedsNoise "E0552";
+    NoiseNotLinear "E0553";
+    TableauNoise "E0554";
+    NoGradientThroughNoise "E0555";
     MissingBlock "E0601";
     UnknownKey "E0602";
     UnknownMetric "E0603";
@@ -67,6 +74,10 @@ pages! {
     UnusedAxis "E0611";
     NotYetTrainable "E0612";
     NotAvailable "E0613";
+    MisplacedInStage "E0614";
+    StageNotEnded "E0615";
+    BatchExceedsData "E0616";
+    BudgetWithoutMeaning "E0617";
     NoLabels "E0630";
     JudgedByTraining "E0631";
     NonFiniteLoss "E0701";
@@ -78,6 +89,8 @@ pages! {
     CannotWrite "E0802";
     ExpectFailed "E0803";
     BadCheckpoint "E0804";
+    OtherVersion "E0805";
+    FolderInUse "E0806";
     NoColumn "E0811";
     NotANumber "E0812";
     MissingValue "E0813";
@@ -92,6 +105,7 @@ pages! {
     WeaklyUnboundedVelocity "W0503";
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
+    DeterministicMetric "W0650";
     NoTestRows "W0810";
 }
 

@@ -54,6 +54,7 @@ impl Elaborator<'_> {
     pub fn can_draw(&self, v: &Value) -> bool {
         match v {
             Value::Law(l) => l.def.sampler.is_some(),
+            Value::Dataset(d) => self.can_draw(&d.law),
             Value::Data(_) => true,
             _ => false,
         }
@@ -61,6 +62,9 @@ impl Elaborator<'_> {
 
     /// Whether a value is a law with a log-density; an affine law or a mixture has one if its parts do.
     pub fn has_density(&self, v: &Value) -> bool {
+        if let Value::Dataset(d) = v {
+            return self.has_density(&d.law);
+        }
         let Value::Law(l) = v else { return false };
         let parts_have = l.given.iter().all(|(_, v)| match v {
             Value::Law(_) => self.has_density(v),
@@ -86,6 +90,11 @@ impl Elaborator<'_> {
     pub fn call_with_defaults(&mut self, f: &Value, span: Span) -> Res<Value> {
         let args = Args { positional: vec![], named: vec![], condition: None, span };
         self.call(f.clone(), args, span)
+    }
+
+    /// How often a field is evaluated for one sample; `None` if solves decide.
+    pub fn field_calls(&self) -> Option<u64> {
+        (self.regions == 0).then_some(self.field_calls)
     }
 
     /// A function of the training step as a program: input `step`, output `rate`.

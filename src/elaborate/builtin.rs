@@ -82,6 +82,7 @@ builtins! {
     RawUniform "raw_uniform" "raw_uniform(n)" "n independent uniforms on (0, 1); without n: one";
     RawNormal "raw_normal" "raw_normal(n)" "n independent standard normals; without n: one";
     OptimalTransport "optimal_transport" "optimal_transport(a, b, batch: 256, pairs: permute | resample)" "exact minibatch optimal transport of squared distance";
+    Dataset "dataset" "dataset(law, count: n)" "n draws of a law or coupling, made once; every epoch of training shuffles them";
     File "file" "file(\"x.csv\", features:, label:, standardize:, split:, seed:, header:, delimiter:)" "the rows of a csv, tsv, npy, npz or idx file";
     PerFeature "per_feature" "per_feature" "mean 0 and deviation 1 of each feature";
     Global "global" "global" "mean 0 and deviation 1 of all features together";

@@ -131,7 +131,9 @@ impl Elaborator<'_> {
             | Value::Range(..)
             | Value::Class(_)
             | Value::Data(_)
-            | Value::Host(_)) => {
+            | Value::Host(_)
+            | Value::Dataset(_)
+            | Value::Stage(_)) => {
                 let found = self.describe(&other);
                 Err(self.report(errors::not_a_function(&found, span)))
             }

@@ -156,6 +156,7 @@ impl Elaborator<'_> {
             Builtin::RawUniform => self.raw(DrawKind::Uniform, b, &args),
             Builtin::RawNormal => self.raw(DrawKind::Normal, b, &args),
             Builtin::OptimalTransport => self.optimal_transport(&args),
+            Builtin::Dataset => self.dataset(&args),
             Builtin::File => self.file(&args),
             Builtin::Exact
             | Builtin::Permute
@@ -271,7 +272,7 @@ impl Elaborator<'_> {
         {
             return Ok(Value::Int(item.shape.first().copied().unwrap_or(1) as i64));
         }
-        if matches!(v, Value::Law(_)) {
+        if matches!(v, Value::Law(_) | Value::Dataset(_)) {
             let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), "dim");
             let drawn = inner.draw_from(v, *span)?;
             let n = inner.node(&drawn, *span)?;

@@ -147,6 +147,34 @@ impl Elaborator<'_> {
         Ok(v)
     }
 
+    /// The label that a draw came with, as its number.
+    pub fn label_of(&self, drawn: &Value) -> Option<NodeId> {
+        match drawn {
+            Value::Tuple(s) => match &s.condition {
+                Some(Value::Class(c)) => Some(c.node),
+                Some(Value::Node(n) | Value::Truth(n)) if self.program.dag.shape(*n).is_empty() => Some(*n),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// How many classes the labels of a draw have, if that is known.
+    pub fn classes_of(&self, drawn: &Value) -> Option<usize> {
+        match drawn {
+            Value::Tuple(s) => match &s.condition {
+                Some(Value::Class(c)) if c.count > 0 => Some(c.count),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// How many classes the nets know that were called so far.
+    pub fn classes_known(&self) -> Option<usize> {
+        self.conditioned.first().map(|c| c.count)
+    }
+
     /// Reports nets of classes that never were given one: a law without labels teaches them nothing.
     pub fn labels_reach(&mut self, span: Span) -> Res<()> {
         match self.conditioned.iter().find(|c| !c.given).cloned() {

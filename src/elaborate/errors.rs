@@ -150,3 +150,40 @@ pub fn bad_count(what: &str, n: i64, min: i64, max: i64, span: Span) -> Diagnost
     Diagnostic::new(Code::BadValue, format!("{} {what}: {must}", grouped(n)), span, "out of range")
         .help("choose a number in this range")
 }
+
+/// `E0615`
+pub fn stage_not_ended(name: &str, span: Span, declared: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::StageNotEnded,
+        format!("the stage `{name}` has not ended here"),
+        span,
+        "what it will have learned is not known yet",
+    )
+    .label(declared, "this stage")
+    .help("stages run in the order of the file: training reads earlier stages, sampling and metrics also the stage itself")
+}
+
+/// `E0205`, of a stage.
+pub fn no_such_stage_member(stage: &str, name: &str, span: Span, known: &[String]) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::UnknownMember,
+        format!("`{stage}.{name}`: there is nothing of that name to keep from the stage `{stage}`"),
+        span,
+        "not a field, net, law or parameter of this file",
+    );
+    match suggest::nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => d.help(format!("did you mean `{stage}.{near}`?")),
+        None => d.help(format!("a field keeps its parameters: with `field v(x, t) = ...`, write `{stage}.v`")),
+    }
+}
+
+/// `E0302`, of a dataset whose rows would change while it trains.
+pub fn trained_rows(span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::TypeMismatch,
+        "a dataset is made once, but its law changes with training",
+        span,
+        "reads parameters that are being trained, or pairs of a set",
+    )
+    .help("make it from an earlier stage, e.g. `dataset(generated(first.v), count: 10_000)` with `stage first { ... }`")
+}

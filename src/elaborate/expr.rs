@@ -107,9 +107,6 @@ impl Elaborator<'_> {
         if crate::resolve::ROLES.contains(&name) {
             return Err(self.missing_role(name, span));
         }
-        if name == "dW" {
-            return Err(self.report(errors::stochastic(span)));
-        }
         Err(self.report(errors::missing_name(name, span)))
     }
 
@@ -134,9 +131,9 @@ impl Elaborator<'_> {
         let home = match &def {
             Def::Bind(_, o) | Def::Tableau(_, _, o) => *o,
             Def::Fun(f) => f.origin,
-            Def::Law(_) | Def::Param(_) | Def::Axis(..) => Origin::User,
+            Def::Law(_) | Def::Param(_) | Def::Axis(..) | Def::Stage(_) => Origin::User,
         };
-        let key = (name.to_owned(), home);
+        let key = (name.to_owned(), home, self.frozen.clone());
         match &def {
             Def::Fun(f) => {
                 return Ok(Some(Value::Fun(Rc::new(Fun { callee: Callee::Def(f.clone()), given: vec![], span }))));
@@ -148,6 +145,12 @@ impl Elaborator<'_> {
                 if let Some(v) = self.arm.get(name) {
                     return if matches!(v, Value::Poison) { Err(Reported) } else { Ok(Some(v.clone())) };
                 }
+            }
+            Def::Stage(declared) => {
+                return match self.arm.get(name) {
+                    Some(v) => Ok(Some(v.clone())),
+                    None => Err(self.report(errors::stage_not_ended(name, span, declared.span))),
+                };
             }
             Def::Bind(..) if matches!(self.arm.get(name), Some(Value::Poison)) => return Err(Reported),
             Def::Bind(..) | Def::Param(_) | Def::Tableau(..) => {}
@@ -167,7 +170,7 @@ impl Elaborator<'_> {
             Def::Tableau(n, entries, _) => self.tableau(n, entries),
             // An axis outside an arm: any item will do for checking.
             Def::Axis(_, list) => self.expr(list, &top).and_then(|v| self.first_item(&v, list.span)),
-            Def::Fun(_) | Def::Law(_) => Err(Reported),
+            Def::Fun(_) | Def::Law(_) | Def::Stage(_) => Err(Reported),
         };
         self.in_progress.pop();
         self.globals.insert(key, value.clone().unwrap_or(Value::Poison));
@@ -287,6 +290,7 @@ impl Elaborator<'_> {
                 }
             },
             Value::Poison => Err(Reported),
+            Value::Stage(s) => self.frozen_member(s, name),
             other => {
                 let found = self.describe(other);
                 Err(self.report(errors::unknown_member(&name.name, name.span, &found, &[])))

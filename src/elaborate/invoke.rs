@@ -2,7 +2,7 @@
 
 use super::block::Outcome;
 use super::call::Args;
-use super::value::{Env, Value};
+use super::value::{Callee, Env, Value};
 use super::{Ctx, Elaborator, Reported, Res, Scope, errors};
 use crate::resolve::{FunDef, Origin};
 use crate::source::Span;
@@ -23,7 +23,15 @@ impl Elaborator<'_> {
         let h = &d.define.header;
         self.enter(&name, span)?;
         let ctx = Ctx { env: Env::child(None), origin: d.origin, targets: Rc::new(d.targets.clone()) };
+        let is_field = u32::from(d.define.kind == DefKind::Field);
+        self.field_calls += u64::from(is_field == 1 && self.fields_within == 0);
+        self.fields_within += is_field;
+        let outer = d.frozen.clone().map(|stage| self.frozen.replace(stage));
         let result = self.invoke_inner(d, positional, given, condition, span, &ctx);
+        if let Some(outer) = outer {
+            self.frozen = outer;
+        }
+        self.fields_within -= is_field;
         self.calls.pop();
         let out = result?;
         if let (DefKind::Field, Outcome::Value(v)) = (d.define.kind, &out)
@@ -253,13 +261,21 @@ impl Elaborator<'_> {
                 format!("({})", parts.join(" "))
             }
             Value::Range(a, b) => format!("{a}..{b}"),
-            Value::Fun(f) => f.name().to_owned(),
+            Value::Fun(f) => match &f.callee {
+                Callee::Def(d) => {
+                    d.frozen.as_ref().map_or_else(|| f.name().to_owned(), |s| format!("{s}.{}", f.name()))
+                }
+                Callee::Lambda { .. } => f.name().to_owned(),
+            },
             Value::Law(l) => l.def.name.clone(),
             Value::Builtin(b) => b.name().to_owned(),
             Value::Tableau(t) => t.name.clone(),
             Value::Solver(s) => s.method.name.clone(),
+            Value::Stage(s) => s.to_string(),
             // Run-time configuration does not choose a parameter set.
-            Value::Node(_) | Value::Truth(_) | Value::Class(_) | Value::Host(_) | Value::Poison => "_".into(),
+            Value::Node(_) | Value::Truth(_) | Value::Class(_) | Value::Host(_) | Value::Dataset(_) | Value::Poison => {
+                "_".into()
+            }
             Value::Data(s) => s.name.clone(),
         }
     }

@@ -58,6 +58,7 @@ impl Elaborator<'_> {
                 self.draw_from(&host, span)
             }
             Value::Host(h) => self.draw_pairs(&h.clone(), span),
+            Value::Dataset(d) => self.draw_kept(&d.clone(), span),
             Value::Data(set) => self.draw_row(&set.clone()),
             other => {
                 let found = self.describe(other);
@@ -132,6 +133,7 @@ impl Elaborator<'_> {
                     Err(self.report(d))
                 }
             },
+            Value::Dataset(d) => self.log_density(&d.law.clone(), x, condition, span),
             Value::Data(set) => {
                 let d = set_errors::data_density(&set.name, span, set.span);
                 Err(self.report(d))

@@ -13,6 +13,7 @@ pub mod builtin;
 mod call;
 mod call_builtin;
 mod class;
+mod dataset;
 mod derivative;
 mod errors;
 mod expr;
@@ -21,15 +22,19 @@ mod hints;
 mod invoke;
 mod law;
 mod linalg;
+mod noise;
 mod rows;
 mod set_errors;
 pub mod sets;
 mod shape;
 mod solve;
+mod stages;
 pub mod value;
 
 pub use call::{Args, Named};
+pub use dataset::DatasetUse;
 pub use errors::shape_name;
+pub(crate) use errors::{deterministic_metric, noise_needs_solver, solver_needs_noise};
 pub use sets::{Set, SetTable};
 pub use value::{Class, Env, Fun, HostKind, HostLaw, Law, Seq, Value};
 
@@ -107,6 +112,9 @@ struct Frame {
     span: Span,
 }
 
+/// A top-level name, where it is defined, and the stage whose parameters it reads.
+type GlobalKey = (String, Origin, Option<Rc<str>>);
+
 /// Builds one program.
 pub struct Elaborator<'a> {
     /// The definitions.
@@ -121,10 +129,14 @@ pub struct Elaborator<'a> {
     pub solvers: Vec<Rc<SolverConfig>>,
     /// What the host must provide.
     pub hosts: Vec<HostUse>,
+    /// Rows that the host must make.
+    pub datasets: Vec<DatasetUse>,
     /// Value of every axis in this arm.
     pub arm: HashMap<String, Value>,
-    globals: HashMap<(String, Origin), Value>,
-    in_progress: Vec<(String, Origin)>,
+    globals: HashMap<GlobalKey, Value>,
+    in_progress: Vec<GlobalKey>,
+    /// The earlier stage whose parameters are read.
+    frozen: Option<Rc<str>>,
     calls: Vec<Frame>,
     owners: Vec<Scope>,
     sites: Vec<Scope>,
@@ -132,7 +144,12 @@ pub struct Elaborator<'a> {
     draws: HashMap<String, DrawId>,
     squares: HashMap<NodeId, NodeId>,
     zero_draws: bool,
+    /// Whether a draw from a dataset is one of its rows.
+    rows: bool,
     regions: u32,
+    /// Calls of fields that stand in no other field and in no solve.
+    field_calls: u64,
+    fields_within: u32,
     /// How many draws were asked for so far, and which parameters of bodies.
     drawn: u64,
     asked: Vec<String>,
@@ -159,9 +176,12 @@ impl<'a> Elaborator<'a> {
             program: Program::default(),
             solvers: Vec::new(),
             hosts: Vec::new(),
+            datasets: Vec::new(),
+            rows: false,
             arm,
             globals: HashMap::new(),
             in_progress: Vec::new(),
+            frozen: None,
             calls: Vec::new(),
             owners: Vec::new(),
             sites: vec![Scope::root(root)],
@@ -170,6 +190,8 @@ impl<'a> Elaborator<'a> {
             squares: HashMap::new(),
             zero_draws: false,
             regions: 0,
+            field_calls: 0,
+            fields_within: 0,
             drawn: 0,
             asked: Vec::new(),
             evals: 0,
@@ -254,13 +276,15 @@ impl<'a> Elaborator<'a> {
 
     /// A trainable parameter of a qualified name: the same one at every mention.
     fn param(&mut self, decl: ParamDecl) -> NodeId {
+        let (decl, frozen) = self.param_of_stage(decl);
         let program = &mut self.program;
         let shape = decl.shape.clone();
         let id = *self.params.entry(decl.name.clone()).or_insert_with(|| {
             program.params.push(decl);
             ParamId(program.params.len() as u32 - 1)
         });
-        self.program.dag.param(id, shape)
+        let node = self.program.dag.param(id, shape);
+        self.constant_if(node, frozen)
     }
 
     /// Counts work; refuses to unroll without end.

@@ -47,6 +47,8 @@ impl Elaborator<'_> {
             Value::Tableau(t) => format!("the solver `{}`", t.name),
             Value::Solver(s) => format!("the solver `{}`", s.method.name),
             Value::Host(_) => "a coupling".into(),
+            Value::Dataset(_) => "a dataset".into(),
+            Value::Stage(s) => format!("the stage `{s}`"),
             Value::Class(c) if c.count == 0 => "a class or none".into(),
             Value::Class(c) => format!("one of {} classes", c.count),
             Value::Data(s) => format!("the data `{}`", s.name),
@@ -110,7 +112,9 @@ impl Elaborator<'_> {
             | Value::Solver(_)
             | Value::Class(_)
             | Value::Data(_)
-            | Value::Host(_) => {
+            | Value::Host(_)
+            | Value::Dataset(_)
+            | Value::Stage(_) => {
                 let found = self.describe(v);
                 Err(self.report(errors::type_expected("a number, vector or matrix", &found, span, None)))
             }
@@ -277,16 +281,19 @@ impl Elaborator<'_> {
             ("field", []) if matches!(kind(&v), Some(DefKind::Field | DefKind::Net | DefKind::Fn)) => Ok(v),
             ("path", []) if matches!(kind(&v), Some(DefKind::Path | DefKind::Fn)) => Ok(v),
             ("fn", []) if kind(&v).is_some() => Ok(v),
-            ("coupling", []) if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_)) => Ok(v),
+            ("coupling", [])
+                if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_) | Value::Dataset(_)) =>
+            {
+                Ok(v)
+            }
             ("sampler" | "law" | "log_density", []) if matches!(v, Value::Law(_)) => Ok(v),
+            ("sampler" | "law", []) if matches!(v, Value::Dataset(_)) => Ok(v),
             ("sampler" | "law", []) if matches!(v, Value::Data(_)) => Ok(v),
             ("list", []) if matches!(v, Value::List(_) | Value::Range(..)) => Ok(v),
             ("class", [dim]) => self.as_class(v, dim, span, because, ctx),
             ("sampler" | "log_density", []) => wrong(self, "a law", &v),
             ("fn", []) => wrong(self, "a function", &v),
-            ("field" | "path" | "coupling" | "law" | "list", []) | ("class", [_]) => {
-                wrong(self, &format!("a {}", name.name), &v)
-            }
+            ("field" | "path" | "coupling" | "law" | "list", []) => wrong(self, &format!("a {}", name.name), &v),
             (
                 "real" | "int" | "bool" | "field" | "path" | "fn" | "coupling" | "sampler" | "law" | "log_density"
                 | "list" | "class",

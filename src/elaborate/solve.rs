@@ -3,9 +3,10 @@
 //! The tree of a `solve` -> a region of the IR ([`Solve`]) and a record of its components' values. Time and states are leaves of
 //! the region; equations see them by name. Deliberately absent: how it is solved.
 
+use super::noise::{self, Parts};
 use super::value::{Env, Seq, Value};
 use super::{Ctx, Elaborator, Reported, Res, errors};
-use crate::ir::{NodeId, RegionId, Solve};
+use crate::ir::{NodeId, Noise, RegionId, Solve};
 use crate::source::Span;
 use crate::syntax::ast;
 use std::rc::Rc;
@@ -47,20 +48,34 @@ impl Elaborator<'_> {
             let state = self.program.dag.state(region, i as u32, shape);
             inner.env.bind(&q.name.name, Value::Node(state));
         }
-        let mut derivs = Vec::new();
+        let mut parts = Vec::new();
         let mut failed = false;
-        for (q, &init) in s.equations.iter().zip(&inits) {
-            match self.derivative(q, init, &inner) {
-                Ok(n) => derivs.push(n),
+        for (i, (q, &init)) in s.equations.iter().zip(&inits).enumerate() {
+            // A leaf that stands for `dW` until drift and diffusion are apart.
+            let shape = self.program.dag.shape(init).to_vec();
+            let noise = self.program.dag.state(region, (inits.len() + i) as u32, shape);
+            inner.env.bind("dW", Value::Node(noise));
+            match self.derivative(q, init, noise, &inner) {
+                Ok(part) => parts.push(part),
                 Err(Reported) => failed = true,
             }
         }
         if failed {
             return Err(Reported);
         }
+        let derivs: Vec<NodeId> = parts.iter().map(|(drift, _)| *drift).collect();
+        let noise = self.noise(&parts);
+        if let (Some(e), Some(given)) = (&s.solver, self.solvers.get(solver as usize)) {
+            let name = given.method.name.clone();
+            match (given.method.noise.is_some(), noise.is_some()) {
+                (false, true) => return Err(self.report(errors::noise_needs_solver(&name, e.span, Some(span)))),
+                (true, false) => return Err(self.report(errors::solver_needs_noise(&name, e.span, Some(span)))),
+                (true, true) | (false, false) => {}
+            }
+        }
         self.program.dag.set_span(Some(span));
         let names: Vec<String> = s.equations.iter().map(|q| q.name.name.clone()).collect();
-        let solve = Solve { region, t0, t1, names: names.clone(), inits, derivs, solver, at, noise: None };
+        let solve = Solve { region, t0, t1, names: names.clone(), inits, derivs, solver, at, noise };
         let ends = if self.energy.is_some() { self.solve_with_energy(solve) } else { self.program.dag.solve(solve) };
         let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
         Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
@@ -103,8 +118,29 @@ impl Elaborator<'_> {
         crate::ir::eval::evaluate::<f64>(dag, &[n], |_| None).ok().map(|mut values| values.remove(0))
     }
 
+    /// The noise of equations of which one has some.
+    fn noise(&mut self, parts: &[Parts]) -> Option<Noise> {
+        parts.iter().find_map(|(_, g)| *g)?;
+        let diffusions = parts.iter().map(|&(drift, g)| {
+            let dag = &mut self.program.dag;
+            g.unwrap_or_else(|| dag.zeros(&dag.shape(drift).to_vec()))
+        });
+        let diffusions = diffusions.collect();
+        Some(Noise { diffusions, site: self.sites.last_mut().expect("a root site").next("noise") })
+    }
+
+    /// Drift and diffusion of an equation, of the shape of its state.
+    fn derivative(&mut self, q: &ast::Equation, init: NodeId, noise: NodeId, inner: &Ctx) -> Res<Parts> {
+        let n = self.right_hand_side(q, init, inner)?;
+        let split = noise::split(&mut self.program.dag, n, noise);
+        split.map_err(|at| {
+            let place = self.program.dag.node(at).span.filter(|s| s.file == q.rhs.span.file);
+            self.report(errors::noise_not_linear(place.unwrap_or(q.rhs.span)))
+        })
+    }
+
     /// The right-hand side of an equation, of the shape of its state.
-    fn derivative(&mut self, q: &ast::Equation, init: NodeId, inner: &Ctx) -> Res<NodeId> {
+    fn right_hand_side(&mut self, q: &ast::Equation, init: NodeId, inner: &Ctx) -> Res<NodeId> {
         let v = self.expr(&q.rhs, inner)?;
         let n = self.node(&v, q.rhs.span)?;
         let (found, expected) = (self.program.dag.shape(n).to_vec(), self.program.dag.shape(init).to_vec());
@@ -132,6 +168,9 @@ impl Elaborator<'_> {
         solve.derivs.push(square);
         solve.inits.push(zero);
         solve.names.push("energy".into());
+        if let Some(noise) = &mut solve.noise {
+            noise.diffusions.push(zero);
+        }
         let mut ends = dag.solve(solve);
         let mut energy = ends.pop().expect("the component added above");
         // Over observation times, what counts is the last.

@@ -54,6 +54,10 @@ pub enum Value {
     Data(Arc<Set>),
     /// A law over sets of samples, run by the host.
     Host(Rc<HostLaw>),
+    /// Draws that are made once.
+    Dataset(Rc<Dataset>),
+    /// An earlier stage: its members are fields and nets with the parameters that it ended with.
+    Stage(Rc<str>),
 }
 
 /// One of `count` classes at run time: its number, or -1 for none.
@@ -137,6 +141,17 @@ pub struct HostLaw {
     /// The law at t = 0 and the law at t = 1.
     pub laws: (Value, Value),
     /// Where it was written.
+    pub span: Span,
+}
+
+/// `count` draws of a law or coupling, made once.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What they are drawn from.
+    pub law: Value,
+    /// How many.
+    pub count: usize,
+    /// Where the law was written.
     pub span: Span,
 }
 

@@ -1,30 +1,25 @@
 //! One arm with one seed: train, generate, measure, draw pictures.
 
 use super::measure::{self, Sets};
-use super::programs::{Compiled, Draw, Programs, optimized};
-use super::sets::Store;
-use super::{coupling, pictures};
+use super::pictures;
+use super::programs::{Compiled, Draw, Programs};
+use super::shared::Shared;
+use super::train::{Trained, train};
 use crate::backend::Backend;
 use crate::diag::{Diagnostic, Label};
-use crate::folder::{JsonLines, RunFolder};
-use crate::ir::Op;
-use crate::plan::{Arm, Optimizer, Rate, Rule, TrainPlan};
+use crate::folder::RunFolder;
+use crate::ir::ParamDecl;
+use crate::plan::Arm;
 use crate::report::record::{self, Cell};
 use crate::run::Real;
 use crate::run::checkpoint;
-use crate::run::data_cols::ColumnSource;
 use crate::run::init::initial;
-use crate::run::optim;
 use crate::run::pool::Pool;
-use crate::run::train::{StepReport, TrainConfig, Trainer};
 use crate::source::Span;
-use crate::stage;
-use crate::term::interrupt::stop_requested;
-use crate::term::{Phase, Progress};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Where a cell writes.
 pub struct Place<'a> {
@@ -34,16 +29,11 @@ pub struct Place<'a> {
     pub name: Option<&'a str>,
     /// For progress: name, number, how many.
     pub label: Option<(String, usize, usize)>,
-    /// The spec's text.
-    pub spec: &'a str,
+    /// Every stage of the spec.
+    pub stages: &'a [String],
+    /// Which of them this is.
+    pub stage: usize,
 }
-
-/// Points of the loss curve that are kept.
-const CURVE: u64 = 400;
-/// Time between checkpoints.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
-/// Time of one section of training between looks at the clock.
-const SECTION: Duration = Duration::from_millis(60);
 
 /// Says where in the spec a failure of the run belongs, unless it says so itself.
 fn at(mut d: Diagnostic, span: Span, what: &str) -> Diagnostic {
@@ -51,8 +41,50 @@ fn at(mut d: Diagnostic, span: Span, what: &str) -> Diagnostic {
     d
 }
 
-/// Parameters by name.
-type Named<T> = HashMap<String, Vec<T>>;
+/// Parameters by name; those of ended stages stand under `stage.name`.
+pub type Named<T> = HashMap<String, Vec<T>>;
+
+/// The stage in front of a parameter's name, and the rest.
+pub fn stage_of<'n>(name: &'n str, stages: &[String]) -> Option<(usize, &'n str)> {
+    let of = |(i, s): (usize, &String)| Some((i, name.strip_prefix(s.as_str())?.strip_prefix('.')?));
+    stages.iter().enumerate().find_map(of)
+}
+
+/// The parameters of a program at the beginning: known ones by name, others as they are drawn. What a stage did not train is
+/// as it began.
+pub fn begin<T: Real>(params: &[ParamDecl], named: &Named<T>, seed: u64, stages: &[String]) -> Vec<T> {
+    let plain = |d: &ParamDecl| ParamDecl {
+        name: stage_of(&d.name, stages).map_or_else(|| d.name.clone(), |(_, rest)| rest.to_owned()),
+        ..d.clone()
+    };
+    let drawn: Vec<ParamDecl> = params.iter().map(plain).collect();
+    let mut theta = initial::<T>(&drawn, seed);
+    let mut at = 0;
+    for d in params {
+        let n = d.shape.iter().product::<usize>();
+        if let Some(values) = named.get(&d.name) {
+            theta[at..at + n].copy_from_slice(values);
+        }
+        at += n;
+    }
+    theta
+}
+
+/// The parameters of a compiled program.
+pub fn gather<T: Real>(c: &Compiled<T>, named: &Named<T>, seed: u64, stages: &[String]) -> Vec<T> {
+    begin(&c.program().params, named, seed, stages)
+}
+
+/// Trainings that are known: by what is trained, from what, and the seed.
+pub type Known<T> = HashMap<String, Arc<Trained<T>>>;
+
+/// What a cell hands to the next stage.
+pub struct After<T> {
+    /// Its parameters.
+    pub named: Named<T>,
+    /// What was trained on the way there.
+    pub key: String,
+}
 
 /// Runs a cell; `cell` holds whatever is known even if an error ends it.
 #[allow(clippy::too_many_arguments)]
@@ -63,29 +95,79 @@ pub fn run<T: Real>(
     backend: &dyn Backend<T>,
     pool: Pool,
     place: &Place<'_>,
-    progress: &mut Progress,
-    lines: &mut JsonLines,
+    shared: &Shared<'_>,
+    before: &After<T>,
+    known: &mut Known<T>,
     cell: &mut Cell,
-) -> Result<(), Diagnostic> {
-    let mut named = Named::new();
+) -> Result<After<T>, Diagnostic> {
+    let mut after = After { named: before.named.clone(), key: before.key.clone() };
     let mut stopped = None;
     if let Some(plan) = &arm.train {
-        let (params, outcome) = train(plan, seed, &programs.store, backend, pool, place, progress, lines, cell)?;
-        named = params;
-        stopped = outcome.err().map(|d| at(d, plan.span, "in this training"));
+        after.key = format!("{}/{}", before.key, super::schedule::fingerprint(plan));
+        let trained = match known.get(&after.key) {
+            Some(t) => t.clone(),
+            None => {
+                let t = train(plan, seed, &before.named, &programs.store, backend, pool, place, shared)?;
+                let t = Arc::new(t);
+                known.insert(after.key.clone(), t.clone());
+                t
+            }
+        };
+        after.named.clone_from(&trained.named);
+        cell.parameters = trained.parameters;
+        (cell.steps_done, cell.steps_planned) = trained.steps;
+        cell.loss.clone_from(&trained.history.loss);
+        cell.validation.clone_from(&trained.history.validation);
+        (cell.timings.compile, cell.timings.train) = (trained.compile, trained.history.seconds);
+        stopped = trained.stopped.clone().map(|d| at(d, plan.span, "in this training"));
     }
+    if let Some(stage) = arm.stage {
+        // What later stages call `first.v`.
+        let own: Vec<(String, Vec<T>)> = after
+            .named
+            .iter()
+            .filter(|(n, _)| stage_of(n, place.stages).is_none())
+            .map(|(n, v)| (format!("{}.{n}", place.stages[stage]), v.clone()))
+            .collect();
+        after.named.extend(own);
+    }
+    if let Some(done) = shared.finished(place) {
+        *cell = done;
+        return Ok(after);
+    }
+    let theta_of = |c: &Compiled<T>| gather(c, &after.named, seed, place.stages);
+    evaluate(arm, seed, programs, place, shared, &theta_of, &mut stopped, cell)?;
+    cell.finished = stopped.is_none() && cell.steps_done == cell.steps_planned;
+    match stopped {
+        Some(d) => Err(d),
+        None => Ok(after),
+    }
+}
+
+/// Samples, measures and draws pictures.
+#[allow(clippy::too_many_arguments)]
+fn evaluate<T: Real>(
+    arm: &Arm,
+    seed: u64,
+    programs: &Programs<T>,
+    place: &Place<'_>,
+    shared: &Shared<'_>,
+    theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
+    stopped: &mut Option<Diagnostic>,
+    cell: &mut Cell,
+) -> Result<(), Diagnostic> {
     let began = Instant::now();
     let mut x = None;
     if let (Some(plan), Some(sampler)) = (&arm.generate, &programs.sampler) {
-        let params = gather(sampler, &named, seed);
-        progress.begin(Phase { what: "generate".into(), cell: place.label.clone(), from: 0, total: 1 });
-        let outcome = sampler.run(&params, Draw { seed, purpose: "sample", step: 0 }, plan.count, &[]);
-        progress.step(1, None);
-        progress.end();
+        let progress = shared.phase("generate", place, 0, 1, None);
+        let draw = Draw { seed, purpose: "sample", step: 0 };
+        let labels = measure::labels_of(plan, plan.count);
+        let outcome = measure::labelled(sampler, &theta_of(sampler), draw, plan.count, &[], &labels);
+        drop(progress);
         // After a failed training the samples may fail too: the first fault is the one to tell.
         let outcome = match (outcome, stopped.take()) {
             (Ok(o), s) => {
-                stopped = s;
+                *stopped = s;
                 Some(o)
             }
             (Err(_), Some(first)) => return Err(first),
@@ -108,50 +190,29 @@ pub fn run<T: Real>(
     }
     cell.timings.generate = began.elapsed().as_secs_f64();
     let began = Instant::now();
-    let theta_of = |c: &Compiled<T>| gather(c, &named, seed);
-    if let Some(x) = &x {
-        let sets = Sets::new(x, seed, programs)?;
-        progress.begin(Phase {
-            what: "evaluate".into(),
-            cell: place.label.clone(),
-            from: 0,
-            total: arm.metrics.len() as u64,
-        });
-        for (i, m) in arm.metrics.iter().enumerate() {
-            let metric = measure::metric(arm, i, m, programs, &sets, seed, &theta_of, cell)
-                .map_err(|d| at(d, m.span, "in this metric"))?;
-            lines.append(&json!({
+    let labels = arm.generate.as_ref().map(|g| measure::labels_of(g, g.count)).unwrap_or_default();
+    let sets = x.as_ref().map(|x| Sets::new(x, labels, seed, programs)).transpose()?;
+    let progress = shared.phase("evaluate", place, 0, arm.metrics.len() as u64, None);
+    for (i, m) in arm.metrics.iter().enumerate() {
+        let metric = match &sets {
+            Some(sets) => measure::metric(arm, i, m, programs, sets, seed, theta_of, cell).map(Some),
+            None => measure::without_samples(m, &programs.metrics[i], seed, theta_of, cell),
+        };
+        if let Some(metric) = metric.map_err(|d| at(d, m.span, "in this metric"))? {
+            shared.line(&json!({
                 "event": "metric", "cell": place.name, "seed": seed, "name": metric.name, "value": metric.value,
                 "standard_error": metric.standard_error, "floor": metric.floor,
             }))?;
             cell.metrics.push(metric);
-            progress.step(i as u64 + 1, None);
         }
-        progress.end();
-        pictures::draw(programs, &sets, seed, &theta_of, cell)?;
-    } else {
-        for m in &arm.metrics {
-            let metric = measure::parameters_only(m, cell);
-            cell.metrics.extend(metric);
-        }
+        progress.done(i as u64 + 1);
+    }
+    drop(progress);
+    if let Some(sets) = &sets {
+        pictures::draw(programs, sets, seed, theta_of, cell)?;
     }
     cell.timings.evaluate = began.elapsed().as_secs_f64();
-    cell.finished = stopped.is_none() && cell.steps_done == cell.steps_planned;
-    match stopped {
-        Some(d) => Err(d),
-        None => Ok(()),
-    }
-}
-
-/// The parameters of a program: trained ones by name, others as they begin.
-fn gather<T: Real>(c: &Compiled<T>, named: &Named<T>, seed: u64) -> Vec<T> {
-    let mut theta = initial::<T>(&c.program().params, seed);
-    for entry in c.table().entries() {
-        if let Some(values) = named.get(&entry.name) {
-            theta[entry.range.clone()].copy_from_slice(values);
-        }
-    }
-    theta
+    Ok(())
 }
 
 fn statistics<T: Real>(phase: &str, c: &Compiled<T>, s: &crate::solve::Statistics) -> record::SolverStatistics {
@@ -169,114 +230,4 @@ fn statistics<T: Real>(phase: &str, c: &Compiled<T>, s: &crate::solve::Statistic
         }),
         bytes: None,
     }
-}
-
-fn rule(o: &Optimizer) -> optim::Optimizer {
-    let rule = match o.rule {
-        Rule::Adam { beta1, beta2, eps } => optim::Rule::Adam { beta1, beta2, eps },
-        Rule::AdamW { beta1, beta2, eps } => optim::Rule::AdamW { beta1, beta2, eps },
-        Rule::RmsProp { alpha, eps } => optim::Rule::RmsProp { alpha, eps, momentum: 0.0 },
-        Rule::Sgd { momentum } => optim::Rule::Sgd { momentum, nesterov: false },
-    };
-    optim::Optimizer { rule, weight_decay: o.decay }
-}
-
-/// The learning rate of a step, counted from 0.
-fn rate(r: &Rate, step: u64) -> Result<f64, Diagnostic> {
-    match r {
-        Rate::Constant(x) => Ok(*x),
-        Rate::Schedule(p) => {
-            let roots = [p.outputs[0].1];
-            let leaf = |id| matches!(p.dag.op(id), Op::Input(_)).then(|| vec![step as f64]);
-            Ok(crate::ir::eval::evaluate::<f64>(&p.dag, &roots, leaf)?[0][0])
-        }
-    }
-}
-
-/// Trains; the parameters to evaluate by name, and what stopped training if something did.
-#[allow(clippy::too_many_arguments)]
-fn train<T: Real>(
-    plan: &TrainPlan,
-    seed: u64,
-    store: &Arc<Store<T>>,
-    backend: &dyn Backend<T>,
-    pool: Pool,
-    place: &Place<'_>,
-    progress: &mut Progress,
-    lines: &mut JsonLines,
-    cell: &mut Cell,
-) -> Result<(Named<T>, Result<(), Diagnostic>), Diagnostic> {
-    let compile = Instant::now();
-    let program = optimized(&plan.objective)?;
-    let loss = program.output("loss").expect("an objective's program has a loss");
-    let gradient = stage::gradient(&program, loss)?;
-    let mut sources = store.sources(&program, seed)?;
-    sources.extend(coupling::source(&plan.hosts, seed, store, backend)?);
-    let source: Option<Box<dyn ColumnSource<T>>> = if sources.is_empty() { None } else { Some(Box::new(sources)) };
-    let config = TrainConfig {
-        seed,
-        batch: plan.batch,
-        optimizer: rule(&plan.optimizer),
-        ema: plan.ema.map(|decay| optim::Ema { decay }),
-        clip: plan.clip,
-    };
-    let mut trainer = Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?;
-    cell.timings.compile = compile.elapsed().as_secs_f64();
-    cell.parameters = trainer.theta().len() as u64;
-    cell.steps_planned = plan.steps;
-    let hash = checkpoint::spec_hash(place.spec);
-    let save = |trainer: &Trainer<T>| {
-        let path = place.folder.checkpoint(place.name);
-        checkpoint::save(&path, trainer.table(), &trainer.checkpoint(&hash)).map_err(|d| *d)
-    };
-    progress.begin(Phase { what: "train".into(), cell: place.label.clone(), from: 0, total: plan.steps });
-    let began = Instant::now();
-    let mut saved = Instant::now();
-    let mut section: u64 = 8;
-    let window = plan.steps.div_ceil(CURVE).max(1);
-    let (mut sum, mut count) = (0.0, 0u64);
-    let mut reports: Vec<StepReport> = Vec::new();
-    let mut outcome = Ok(());
-    while trainer.steps() < plan.steps && !stop_requested() {
-        let first = trainer.steps();
-        let n = section.min(plan.steps - first);
-        let rates = (first..first + n).map(|s| rate(&plan.rate, s)).collect::<Result<Vec<_>, _>>()?;
-        let clock = Instant::now();
-        reports.clear();
-        let result = trainer.run(&rates, &mut reports);
-        for r in &reports {
-            sum += r.loss;
-            count += 1;
-            progress.step(r.step, Some(r.loss));
-            if r.step % window == 0 || r.step == plan.steps {
-                let mean = sum / count as f64;
-                cell.loss.push((r.step, mean));
-                lines.append(&json!({
-                    "event": "loss", "cell": place.name, "seed": seed, "step": r.step, "loss": mean,
-                    "gradient_norm": r.gradient_norm, "seconds": began.elapsed().as_secs_f64(),
-                }))?;
-                (sum, count) = (0.0, 0);
-            }
-        }
-        if let Err(d) = result {
-            outcome = Err(*d);
-            break;
-        }
-        // Sections long enough to cost nothing, short enough for progress and Ctrl-C.
-        let spent = clock.elapsed().max(Duration::from_micros(50));
-        let ideal = (n as f64 * SECTION.as_secs_f64() / spent.as_secs_f64()) as u64;
-        section = ideal.clamp(1, 4096).min(section * 4);
-        if saved.elapsed() > CHECKPOINT_EVERY {
-            save(&trainer)?;
-            saved = Instant::now();
-        }
-    }
-    progress.end();
-    cell.steps_done = trainer.steps();
-    cell.timings.train = began.elapsed().as_secs_f64();
-    save(&trainer)?;
-    let averaged = trainer.averaged();
-    let named =
-        trainer.table().entries().iter().map(|e| (e.name.clone(), averaged[e.range.clone()].to_vec())).collect();
-    Ok((named, outcome))
 }

@@ -4,11 +4,11 @@ use super::programs::{Compiled, Draw, MetricPrograms, Programs};
 use crate::diag::{Code, Diagnostic};
 use crate::metrics::{self, Bandwidths, Estimate, MMD_BANDWIDTHS, MetricError, Samples};
 use crate::numeric::stats::Summary;
-use crate::plan::{Arm, METRICS, MetricKind, MetricPlan};
-use crate::report::record::{Better, Cell, Metric};
+use crate::plan::{Arm, GeneratePlan, METRICS, MetricKind, MetricPlan};
+use crate::report::record::{Better, Cell, ClassValue, Metric};
 use crate::rng::Stream;
 use crate::run::Real;
-use crate::run::forward::Output;
+use crate::run::forward::{Outcome, Output};
 use ndarray::Array2;
 
 /// Points of one exact assignment.
@@ -21,6 +21,7 @@ const POINTS: usize = 10_000;
 const DIRECTIONS: usize = 128;
 
 /// Sample sets of a cell, row-major in f64.
+#[derive(Clone)]
 pub struct Sets {
     /// Components of a sample.
     pub dim: usize,
@@ -28,29 +29,55 @@ pub struct Sets {
     pub x: Vec<f64>,
     /// Fresh from the target; empty if the target cannot be drawn from.
     pub target: Vec<f64>,
+    /// True as well, beside the target: rows that trained, where the target is data.
+    pub other: Vec<f64>,
     /// Fresh from the source.
     pub source: Vec<f64>,
+    /// The class of each row of `x`, `target` and `other`; empty without labels.
+    pub labels: [Vec<u32>; 3],
 }
 
 fn wide<T: Real>(out: &Output<T>) -> Vec<f64> {
     out.values.iter().map(|v| v.to_f64()).collect()
 }
 
-fn draws<T: Real>(c: Option<&Compiled<T>>, seed: u64, n: usize) -> Result<Vec<f64>, Diagnostic> {
-    let Some(c) = c else { return Ok(vec![]) };
-    let outcome = c.run(&[], Draw { seed, purpose: "evaluate", step: 0 }, n, &[])?;
-    Ok(outcome.outputs.first().map(wide).unwrap_or_default())
+/// Draws and their labels; of data each row at most once.
+fn draws<T: Real>(
+    c: Option<&Compiled<T>>,
+    seed: u64,
+    purpose: &str,
+    n: usize,
+) -> Result<(Vec<f64>, Vec<u32>), Diagnostic> {
+    let Some(c) = c else { return Ok((vec![], vec![])) };
+    let n = c.rows(purpose).map_or(n, |rows| n.min(rows));
+    let outcome = c.run(&[], Draw { seed, purpose, step: 0 }, n, &[])?;
+    let labels = outcome.output("label").map(|o| o.values.iter().map(|v| v.to_f64() as u32).collect());
+    Ok((outcome.output("x").map(wide).unwrap_or_default(), labels.unwrap_or_default()))
 }
 
 impl Sets {
     /// Draws target and source; as many as the largest metric needs.
-    pub fn new<T: Real>(x: &Output<T>, seed: u64, programs: &Programs<T>) -> Result<Sets, Diagnostic> {
+    pub fn new<T: Real>(
+        x: &Output<T>,
+        labels: Vec<u32>,
+        seed: u64,
+        programs: &Programs<T>,
+    ) -> Result<Sets, Diagnostic> {
         let n = POINTS.max(2 * EXACT * REPETITIONS);
+        let (target, of_target) = draws(programs.target.as_ref(), seed, "evaluate", n)?;
+        // Of data, rows that trained are another true set, unless there are no others.
+        let split_off = programs.target.as_ref().is_some_and(|t| t.rows("evaluate") != t.rows("floor"));
+        let (other, of_other) = match split_off {
+            true => draws(programs.target.as_ref(), seed, "floor", n)?,
+            false => (vec![], vec![]),
+        };
         Ok(Sets {
             dim: x.shape.iter().product::<usize>().max(1),
             x: wide(x),
-            target: draws(programs.target.as_ref(), seed, n)?,
-            source: draws(programs.source.as_ref(), seed, n)?,
+            target,
+            other,
+            source: draws(programs.source.as_ref(), seed, "evaluate", n)?.0,
+            labels: [labels, of_target, of_other],
         })
     }
 }
@@ -87,10 +114,15 @@ fn distance(
         let y = rows(&sets.target, d, r * size..(r + 1) * size);
         values.push(f(x.view(), y.view()).map_err(|e| fault(name, &e))?.value);
         // Two true sets, neither of them used above where there are enough.
-        let (a, b) =
-            (truths - (2 * r + 2) * size.min(truths / (2 * repetitions)), size.min(truths / (2 * repetitions)));
-        let first = rows(&sets.target, d, a..a + b);
-        let second = rows(&sets.target, d, a + b..a + 2 * b);
+        let others = (sets.other.len() / d / repetitions).min(size);
+        let (first, second) = if others > 0 {
+            let (a, b) = (r * size, r * others);
+            (rows(&sets.target, d, a..a + others), rows(&sets.other, d, b..b + others))
+        } else {
+            let b = size.min(truths / (2 * repetitions));
+            let a = truths - (2 * r + 2) * b;
+            (rows(&sets.target, d, a..a + b), rows(&sets.target, d, a + b..a + 2 * b))
+        };
         floors.push(f(first.view(), second.view()).map_err(|e| fault(name, &e))?.value);
     }
     Ok((Summary::of(&values), Summary::of(&floors), size))
@@ -101,21 +133,66 @@ fn blank(m: &MetricPlan) -> Metric {
     let better = match info.and_then(|i| i.lower_is_better) {
         Some(true) => Better::Lower,
         Some(false) => Better::Higher,
+        // An objective is minimized.
+        None if info.is_none() => Better::Lower,
         None => Better::None,
     };
     Metric { name: m.label.clone(), better, ..Metric::default() }
 }
 
-/// A metric that needs no samples.
-pub fn parameters_only(m: &MetricPlan, cell: &Cell) -> Option<Metric> {
-    match m.kind {
-        MetricKind::Parameters => Some(Metric { value: cell.parameters as f64, ..blank(m) }),
-        MetricKind::Samples
-        | MetricKind::Density { .. }
-        | MetricKind::Energy(_)
-        | MetricKind::Npe(_)
-        | MetricKind::Evaluations => None,
+/// A metric that needs no samples of `generate`; nothing if it needs them.
+pub fn without_samples<T: Real>(
+    m: &MetricPlan,
+    program: &MetricPrograms<T>,
+    seed: u64,
+    theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
+    cell: &Cell,
+) -> Result<Option<Metric>, Diagnostic> {
+    let mut out = blank(m);
+    match (&m.kind, program) {
+        (MetricKind::Parameters, _) => out.value = cell.parameters as f64,
+        (MetricKind::Mean(_), MetricPrograms::Mean(program)) => {
+            // Of data the rows that judge, each once; of laws fresh draws.
+            let n = program.rows("evaluate").unwrap_or(POINTS);
+            let o = program.run(&theta_of(program), Draw { seed, purpose: "evaluate", step: 0 }, n, &[])?;
+            let s = Summary::of(&o.output("value").map(wide).unwrap_or_default());
+            (out.value, out.standard_error) = (s.mean, (s.count > 1).then(|| s.error()));
+            out.size = Some(n as u64);
+        }
+        (
+            MetricKind::Samples
+            | MetricKind::Density { .. }
+            | MetricKind::Energy(_)
+            | MetricKind::Npe(_)
+            | MetricKind::Mean(_)
+            | MetricKind::Evaluations,
+            _,
+        ) => return Ok(None),
     }
+    Ok(Some(out))
+}
+
+/// The labels of a plan's samples, if its sampler is given them.
+pub fn labels_of(plan: &GeneratePlan, n: usize) -> Vec<u32> {
+    plan.labels.iter().flat_map(|l| l.iter().cycle().take(n)).copied().collect()
+}
+
+/// Runs a program with its caller's inputs, and behind them the labels if it reads them.
+pub fn labelled<T: Real>(
+    c: &Compiled<T>,
+    theta: &[T],
+    draw: Draw<'_>,
+    n: usize,
+    inputs: &[&[T]],
+    labels: &[u32],
+) -> Result<Outcome<T>, Diagnostic> {
+    let reads = c.program().inputs.iter().any(|d| d.rows.is_none() && d.name == "label");
+    let column: Vec<T> = labels.iter().take(n).map(|k| T::from_f64(f64::from(*k))).collect();
+    let mut all = inputs.to_vec();
+    if reads {
+        all.push(&column);
+    }
+    c.run(theta, draw, n, &all)
 }
 
 /// Computes one metric.
@@ -132,7 +209,9 @@ pub fn metric<T: Real>(
 ) -> Result<Metric, Diagnostic> {
     let mut out = blank(m);
     match (&m.kind, &programs.metrics[index]) {
-        (MetricKind::Parameters, _) => out.value = cell.parameters as f64,
+        (MetricKind::Parameters | MetricKind::Mean(_), program) => {
+            return without_samples(m, program, seed, theta_of, cell).map(|m| m.unwrap_or(out));
+        }
         (MetricKind::Evaluations, _) => {
             let (sampler, plan) = match (&programs.samplers[index], &m.generate) {
                 (Some(s), Some(g)) => (Some(s), g),
@@ -143,7 +222,8 @@ pub fn metric<T: Real>(
             };
             let Some(sampler) = sampler else { return Ok(out) };
             let n = plan.count.min(POINTS);
-            let o = sampler.run(&theta_of(sampler), Draw { seed, purpose: "sample", step: 0 }, n, &[])?;
+            let draw = Draw { seed, purpose: "sample", step: 0 };
+            let o = labelled(sampler, &theta_of(sampler), draw, n, &[], &labels_of(plan, n))?;
             out.value = o.solves.iter().map(crate::solve::Statistics::mean_evaluations).sum();
             out.size = Some(n as u64);
         }
@@ -151,21 +231,27 @@ pub fn metric<T: Real>(
             let own;
             let sets = match (&programs.samplers[index], &m.generate) {
                 (Some(s), Some(g)) => {
-                    let o = s.run(&theta_of(s), Draw { seed, purpose: "sample", step: 0 }, g.count, &[])?;
+                    let labels = labels_of(g, g.count);
+                    let draw = Draw { seed, purpose: "sample", step: 0 };
+                    let o = labelled(s, &theta_of(s), draw, g.count, &[], &labels)?;
                     let x = o.outputs.first().map(wide).unwrap_or_default();
-                    own = Sets { dim: sets.dim, x, target: sets.target.clone(), source: vec![] };
+                    own = Sets { x, labels: [labels, sets.labels[1].clone(), sets.labels[2].clone()], ..sets.clone() };
                     &own
                 }
                 _ => sets,
             };
-            sample_metric(m.name, sets, seed, &mut out)?;
+            if m.by_label {
+                by_label(m.name, sets, seed, &mut out)?;
+            } else {
+                sample_metric(m.name, sets, seed, &mut out)?;
+            }
         }
         (MetricKind::Density { .. }, MetricPrograms::Density(density, own)) => {
             let n = (sets.target.len() / sets.dim).min(POINTS);
             let x: Vec<T> = sets.target[..n * sets.dim].iter().map(|v| T::from_f64(*v)).collect();
             let draw = Draw { seed, purpose: "density", step: 0 };
             let log = |c: &Compiled<T>| -> Result<Vec<f64>, Diagnostic> {
-                let o = c.run(&theta_of(c), draw, n, &[&x])?;
+                let o = labelled(c, &theta_of(c), draw, n, &[&x], &sets.labels[1])?;
                 Ok(o.outputs.first().map(wide).unwrap_or_default())
             };
             let q = log(density)?;
@@ -189,12 +275,14 @@ pub fn metric<T: Real>(
         }
         (MetricKind::Energy(_) | MetricKind::Npe(_), MetricPrograms::Energy(sampler)) => {
             let n = POINTS.min(arm.generate.as_ref().map_or(POINTS, |g| g.count));
-            let o = sampler.run(&theta_of(sampler), Draw { seed, purpose: "sample", step: 0 }, n, &[])?;
+            let labels = arm.generate.as_ref().map(|g| labels_of(g, n)).unwrap_or_default();
+            let draw = Draw { seed, purpose: "sample", step: 0 };
+            let o = labelled(sampler, &theta_of(sampler), draw, n, &[], &labels)?;
             let energy = o.output("energy").map(wide).unwrap_or_default();
             let s = Summary::of(&energy);
             out.size = Some(n as u64);
             (out.value, out.standard_error) = (s.mean, Some(s.error()));
-            let pairs = Sets { dim: sets.dim, x: sets.source.clone(), target: sets.target.clone(), source: vec![] };
+            let pairs = Sets { x: sets.source.clone(), ..sets.clone() };
             if pairs.x.is_empty() || pairs.target.is_empty() {
                 return Ok(out);
             }
@@ -226,6 +314,43 @@ pub fn metric<T: Real>(
         }
     }
     Ok(out)
+}
+
+/// The rows of a class.
+fn of_class(set: &[f64], labels: &[u32], dim: usize, class: u32) -> Vec<f64> {
+    let rows = set.chunks_exact(dim).zip(labels).filter(|(_, l)| **l == class);
+    rows.flat_map(|(row, _)| row).copied().collect()
+}
+
+/// A distance for each class by itself, and their mean.
+fn by_label(name: &str, sets: &Sets, seed: u64, out: &mut Metric) -> Result<(), Diagnostic> {
+    let [of_x, of_target, of_other] = &sets.labels;
+    let mut classes: Vec<u32> = of_x.clone();
+    classes.sort_unstable();
+    classes.dedup();
+    for class in classes {
+        let own = Sets {
+            x: of_class(&sets.x, of_x, sets.dim, class),
+            target: of_class(&sets.target, of_target, sets.dim, class),
+            other: of_class(&sets.other, of_other, sets.dim, class),
+            ..sets.clone()
+        };
+        if own.target.len() < 4 * sets.dim || own.x.is_empty() {
+            let message = format!("`{name}` by label: class {class} has fewer than 4 rows to judge by");
+            let cure = "leave it out with `labels: [...]`, or split off more rows for the test";
+            return Err(Diagnostic::bare(Code::MeaninglessMetric, message).help(cure));
+        }
+        let mut part = Metric::default();
+        sample_metric(name, &own, seed, &mut part)?;
+        out.classes.push(ClassValue { class, value: part.value, floor: part.floor, size: part.size.unwrap_or(0) });
+    }
+    let n = out.classes.len() as f64;
+    let mean = |f: &dyn Fn(&ClassValue) -> f64| out.classes.iter().map(f).sum::<f64>() / n;
+    let (value, floor) = (mean(&|c| c.value), mean(&|c| c.floor.unwrap_or(f64::NAN)));
+    let size = out.classes.iter().map(|c| c.size).min();
+    (out.value, out.floor, out.size) = (value, Some(floor), size);
+    out.floor_name = Some("true against true".into());
+    Ok(())
 }
 
 fn sample_metric(name: &str, sets: &Sets, seed: u64, out: &mut Metric) -> Result<(), Diagnostic> {

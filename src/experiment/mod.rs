@@ -9,7 +9,12 @@ mod coupling;
 mod measure;
 mod pictures;
 mod programs;
+mod rows;
+mod schedule;
 mod sets;
+mod shared;
+mod state;
+mod train;
 
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;
@@ -21,11 +26,23 @@ use crate::plan::expect::Part;
 use crate::plan::{Arm, RunPlan};
 use crate::report::record::{self, RunRecord};
 use crate::run::Real;
+use crate::run::checkpoint::spec_hash;
 use crate::run::pool::Pool;
 use crate::source::Span;
 use crate::term::Progress;
 use crate::term::interrupt::stop_requested;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use shared::Shared;
+
+/// Time between checkpoints, unless a run says otherwise.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+
+/// A seed for something of its own: keyed by name, so that it does not depend on what else there is.
+fn mixed(seed: u64, name: &str) -> u64 {
+    let hash = blake3::hash(format!("{seed} {name}").as_bytes());
+    u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
+}
 
 /// Which back end evaluates programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +75,21 @@ pub struct Header {
     pub reproduce: String,
 }
 
+/// What a run does beside its plan.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// Time between checkpoints.
+    pub checkpoint_every: Duration,
+    /// What was set on the command line, one line each: a checkpoint belongs to a spec with its settings.
+    pub settings: String,
+}
+
+impl Default for Keeping {
+    fn default() -> Keeping {
+        Keeping { checkpoint_every: CHECKPOINT_EVERY, settings: String::new() }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -76,9 +108,22 @@ pub fn run(
     progress: &mut Progress,
     text: &dyn Fn(Span) -> String,
 ) -> Ended {
+    run_keeping(plan, header, folder, options, &Keeping::default(), progress, text)
+}
+
+/// [`run`], with a say in what is kept. A folder that was opened again goes on where it was stopped.
+pub fn run_keeping(
+    plan: &RunPlan,
+    header: &Header,
+    folder: &RunFolder,
+    options: Options,
+    keeping: &Keeping,
+    progress: &mut Progress,
+    text: &dyn Fn(Span) -> String,
+) -> Ended {
     match plan.precision {
-        Precision::F32 => run_in::<f32>(plan, header, folder, options, progress, text),
-        Precision::F64 => run_in::<f64>(plan, header, folder, options, progress, text),
+        Precision::F32 => run_in::<f32>(plan, header, folder, options, keeping, progress, text),
+        Precision::F64 => run_in::<f64>(plan, header, folder, options, keeping, progress, text),
     }
 }
 
@@ -87,6 +132,7 @@ fn run_in<T: Real>(
     header: &Header,
     folder: &RunFolder,
     options: Options,
+    keeping: &Keeping,
     progress: &mut Progress,
     text: &dyn Fn(Span) -> String,
 ) -> Ended
@@ -114,9 +160,10 @@ where
         reproduce: header.reproduce.clone(),
         ..RunRecord::default()
     };
-    let failure = match folder.metrics() {
+    let hash = spec_hash(&format!("{}\n{}", header.text, keeping.settings));
+    let failure = match Shared::new(folder, hash, keeping.checkpoint_every, progress) {
         Err(e) => Some(e),
-        Ok(mut lines) => {
+        Ok(shared) => {
             let jit;
             let interp;
             let backend: &dyn Backend<T> = match options.engine {
@@ -129,47 +176,18 @@ where
                     &interp
                 }
             };
-            cells(plan, folder, backend, options.pool, progress, &mut lines, &mut record, &header.text).err()
+            let (cells, failure) = schedule::run(plan, backend, options.pool, &shared);
+            record.cells = cells;
+            failure
         }
     };
-    record.interrupted = stop_requested() || failure.is_some();
+    record.interrupted = stop_requested() && failure.is_none();
+    record.failed = failure.as_ref().map(|d| format!("{} {}", d.code.number(), d.message));
+    let complete = !record.interrupted && failure.is_none();
+    record.resume = (!complete).then(|| format!("flowc run --resume {}", folder.path().display()));
     record.expectations = expectations(plan, &record, text);
     record.seconds = began.elapsed().as_secs_f64();
     Ended { record, failure }
-}
-
-#[allow(clippy::too_many_arguments)]
-fn cells<T: Real>(
-    plan: &RunPlan,
-    folder: &RunFolder,
-    backend: &dyn Backend<T>,
-    pool: Pool,
-    progress: &mut Progress,
-    lines: &mut crate::folder::JsonLines,
-    record: &mut RunRecord,
-    spec: &str,
-) -> Result<(), Diagnostic> {
-    let total = plan.arms.len() * plan.seeds.len();
-    let mut number = 0;
-    let store = sets::Store::new(&plan.sets, backend, pool)?;
-    for arm in &plan.arms {
-        let programs = programs::Programs::new(arm, &store, backend, pool)?;
-        for &seed in &plan.seeds {
-            if stop_requested() {
-                return Ok(());
-            }
-            number += 1;
-            let name = cell_name(plan, arm, seed);
-            let place =
-                cell::Place { folder, name: name.as_deref(), label: name.clone().map(|n| (n, number, total)), spec };
-            let mut cell = record::Cell { labels: arm.labels.clone(), seed, ..record::Cell::default() };
-            let outcome = cell::run(arm, seed, &programs, backend, pool, &place, progress, lines, &mut cell);
-            progress.end();
-            record.cells.push(cell);
-            outcome?;
-        }
-    }
-    Ok(())
 }
 
 /// A name for a cell's files and progress; nothing if there is only one cell.

@@ -7,7 +7,6 @@ use crate::ir::Program;
 use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
 use crate::run::forward::{Forward, Outcome, Request};
-use crate::run::params::ParamTable;
 use crate::run::pool::Pool;
 use crate::solve::SolverConfig;
 use crate::{autodiff, opt, stage};
@@ -55,11 +54,6 @@ impl<T: Real> Compiled<T> {
     pub fn rows(&self, purpose: &str) -> Option<usize> {
         let store = self.store.as_ref()?;
         self.program.inputs.iter().filter_map(|d| d.rows.as_ref()).map(|r| store.count(r, purpose)).min()
-    }
-
-    /// The program's parameters.
-    pub fn table(&self) -> &ParamTable {
-        self.forward.table()
     }
 
     /// The declarations behind them.
@@ -122,6 +116,8 @@ pub enum MetricPrograms<T: Real> {
     Density(Compiled<T>, Option<Compiled<T>>),
     /// Sampler with its energy.
     Energy(Compiled<T>),
+    /// A number of each sample.
+    Mean(Compiled<T>),
 }
 
 /// Everything that an arm evaluates after training.
@@ -162,6 +158,7 @@ impl<T: Real> Programs<T> {
                     MetricPrograms::Density(solving(density)?, own)
                 }
                 MetricKind::Energy(f) | MetricKind::Npe(f) => MetricPrograms::Energy(solving(f)?),
+                MetricKind::Mean(f) => MetricPrograms::Mean(solving(f)?),
             });
             samplers.push(m.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?);
         }

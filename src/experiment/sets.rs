@@ -38,6 +38,7 @@ pub struct Store<T: Real> {
 fn split(set: &Set, purpose: &str) -> Split {
     match purpose {
         "train" | "dataset" | "floor" => Split::Train,
+        "validate" if set.count(Split::Validation) > 0 => Split::Validation,
         _ => set.judged(),
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod assignment;
 pub mod linalg;
+pub mod noise;
 pub mod order;
 pub mod rational;
 pub mod scalar;

@@ -3,6 +3,7 @@
 //! `Tableau` (from a `tableau` declaration) -> `check` -> findings; `Tableau` -> `method` -> f64 coefficients without
 //! their zeros. [`crate::numeric::order`] holds the proof. Deliberately absent: any method's constants.
 
+use super::noise::{NoiseMethod, NoiseTableau};
 use super::rational::{Rational, to_f64};
 use num_traits::{One, Zero};
 
@@ -26,6 +27,8 @@ pub struct Tableau {
     pub residual: Rational,
     /// Continuous weights for values inside a step; without them values are cubic Hermite.
     pub interpolant: Option<Interpolant>,
+    /// What makes it a method for stochastic equations.
+    pub noise: Option<NoiseTableau>,
 }
 
 /// The second solution of a pair; the step's error is estimated by `h sum_i (b_i - weights_i) k_i`.
@@ -106,6 +109,7 @@ impl Tableau {
                 let rows = p.powers.iter().enumerate().filter(|(_, row)| row.iter().any(|x| !x.is_zero()));
                 rows.map(|(i, row)| (i, row.iter().map(to_f64).collect())).collect()
             }),
+            noise: self.noise.as_ref().map(NoiseTableau::method),
         }
     }
 }
@@ -133,6 +137,8 @@ pub struct Method {
     pub fsal: bool,
     /// For each stage that takes part, the coefficients of theta, theta^2, ...; `None`: cubic Hermite.
     pub interpolant: Option<Vec<(usize, Vec<f64>)>>,
+    /// What it does with noise; `None`: it solves ordinary equations only.
+    pub noise: Option<NoiseMethod>,
 }
 
 impl Method {

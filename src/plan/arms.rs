@@ -2,36 +2,57 @@
 
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
-use super::{Arm, Axis, Forward, RunPlan, errors, feasible, metrics};
+use super::stages::{self, Merged, Stage};
+use super::{Arm, Axis, Forward, RunPlan, budget, errors, feasible, metrics};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::value::Callee;
 use crate::elaborate::{Elaborator, Reported, Res, Value, shape_name};
 use crate::resolve::{Module, Origin};
 use crate::source::{SourceMap, Span};
-use crate::syntax::ast::{DefKind, Expr, ExprKind, Ident, ItemKind};
+use crate::syntax::ast::{Arg, DefKind, Expr, ExprKind, Ident, ItemKind};
 use std::collections::HashMap;
 
 /// Most arms of one comparison.
 const MAX_ARMS: usize = 512;
 
+#[derive(Clone)]
 struct Parts<'m> {
+    /// The stage that these parts belong to, and those before it.
+    stage: Option<Stage<'m>>,
     train: Option<Block<'m>>,
     generate: Option<Block<'m>>,
-    evaluate: Vec<&'m crate::syntax::ast::Arg>,
+    evaluate: Vec<&'m Arg>,
     expects: Vec<(&'m Expr, Option<&'m Expr>, Span)>,
     axes: Vec<(&'m Ident, &'m Expr)>,
     settings: Vec<(&'m Ident, &'m Expr)>,
 }
 
+impl<'m> Parts<'m> {
+    /// The parts of each stage.
+    fn by_stage(&self, merged: &'m [Merged]) -> Vec<Parts<'m>> {
+        let parts = |(i, m): (usize, &'m Merged)| Parts {
+            stage: Some(Stage { all: merged, index: i }),
+            train: m.train.as_ref().map(|(keyword, entries)| Block { keyword, entries }),
+            generate: m.generate.as_ref().map(|(keyword, entries)| Block { keyword, entries }),
+            evaluate: if m.evaluate.is_empty() { self.evaluate.clone() } else { m.evaluate.iter().collect() },
+            ..self.clone()
+        };
+        merged.iter().enumerate().map(parts).collect()
+    }
+}
+
 /// Makes the plan; reports everything that is wrong with the experiment.
 pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<RunPlan> {
     let parts = collect(module, sources, sink);
-    if let (None, None, true) = (&parts.train, &parts.generate, parts.evaluate.is_empty()) {
+    let staged = module.items.iter().any(|i| matches!(i.kind, ItemKind::Stage { .. }));
+    if let (None, None, true, false) = (&parts.train, &parts.generate, parts.evaluate.is_empty(), staged) {
         sink.push(errors::empty_experiment(module.items.last().map(|i| i.span)));
     }
     let settings = settings(module, sources, sink, &parts);
     let axes = axes(module, sources, sink, &parts)?;
+    let merged = stages::merged(module, parts.train, parts.generate, sink);
+    let views: Vec<Parts<'_>> = if merged.is_empty() { vec![parts.clone()] } else { parts.by_stage(&merged) };
     let mut arms = Vec::new();
     let mut failed = false;
     let names: Vec<&str> = axes.iter().map(|(a, _)| a.name.as_str()).collect();
@@ -43,12 +64,18 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         if sink.items().iter().any(|d| d.code == Code::BudgetExceeded) {
             return None;
         }
-        match arm(module, sources, sink, &parts, labels, values) {
-            Ok(a) => arms.push(a),
-            Err(Reported) => failed = true,
+        for view in &views {
+            match arm(module, sources, sink, view, labels.clone(), values.clone()) {
+                Ok(a) => arms.push(a),
+                Err(Reported) => failed = true,
+            }
         }
     }
-    let axes: Vec<Axis> = axes.into_iter().map(|(a, _)| a).collect();
+    let mut axes: Vec<Axis> = axes.into_iter().map(|(a, _)| a).collect();
+    let stages: Vec<String> = merged.iter().map(|m| m.name.name.clone()).collect();
+    if !stages.is_empty() {
+        axes.push(Axis { name: "stage".into(), labels: stages.clone() });
+    }
     let text = |s: Span| squeeze(sources.text(s));
     let mut expects = Vec::new();
     for (condition, within, span) in &parts.expects {
@@ -71,8 +98,11 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
             }
         };
         let e = Expect { text: text(*span), condition: (*condition).clone(), within, span: *span };
-        if let Some(a) = arms.first() {
-            expect::check(&e, &a.metrics, &axes, sink, &text);
+        if !arms.is_empty() {
+            let mut known: Vec<String> = arms.iter().flat_map(|a| a.metrics.iter().map(|m| m.label.clone())).collect();
+            let mut seen = std::collections::HashSet::new();
+            known.retain(|k| seen.insert(k.clone()));
+            expect::check(&e, &known, &axes, sink, &text);
         }
         expects.push(e);
     }
@@ -81,17 +111,24 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         return None;
     }
     let sets = module.sets.borrow().all();
-    Some(RunPlan { seeds, precision, axes, arms, sets, expects })
+    Some(RunPlan { seeds, precision, axes, stages, arms, sets, expects })
 }
 
 /// Text on one line.
-fn squeeze(s: &str) -> String {
+pub(super) fn squeeze(s: &str) -> String {
     s.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Parts<'m> {
-    let mut parts =
-        Parts { train: None, generate: None, evaluate: vec![], expects: vec![], axes: vec![], settings: vec![] };
+    let mut parts = Parts {
+        stage: None,
+        train: None,
+        generate: None,
+        evaluate: vec![],
+        expects: vec![],
+        axes: vec![],
+        settings: vec![],
+    };
     for item in &module.items {
         match &item.kind {
             ItemKind::Block { keyword, entries } => {
@@ -102,15 +139,7 @@ fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Part
                 }
             }
             ItemKind::List { keyword, items } if keyword.name == "evaluate" => {
-                for m in items {
-                    let text = |a: &crate::syntax::ast::Arg| squeeze(sources.text(a.value.span));
-                    match parts.evaluate.iter().find(|o| text(o) == text(m)) {
-                        Some(first) => {
-                            sink.push(errors::repeated_metric(&text(m), m.value.span, first.value.span));
-                        }
-                        None => parts.evaluate.push(m),
-                    }
-                }
+                stages::metrics(&mut parts.evaluate, items, sources, sink);
             }
             ItemKind::List { keyword, .. } => {
                 sink.push(errors::not_supported("plot", "the report draws its standard pictures", keyword.span));
@@ -127,20 +156,8 @@ fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Part
                     None => parts.settings.push((name, value)),
                 }
             }
-            ItemKind::Stage { name, .. } => {
-                sink.push(errors::not_supported("stage", "one `train` block is run", name.span));
-            }
-            ItemKind::Use { target, .. } => {
-                let span = match target {
-                    crate::syntax::ast::UseTarget::File { span, .. }
-                    | crate::syntax::ast::UseTarget::Module { span, .. } => *span,
-                };
-                sink.push(errors::not_supported(
-                    "use",
-                    "the whole library is in scope; copy definitions of other files",
-                    span,
-                ));
-            }
+            // Taken apart by `stages::merged` and `resolve::imports`.
+            ItemKind::Stage { .. } | ItemKind::Use { .. } => {}
             ItemKind::Bind { .. } | ItemKind::Define(_) | ItemKind::Param(_) | ItemKind::Tableau { .. } => {}
         }
     }
@@ -253,9 +270,13 @@ fn arm(
     sources: &SourceMap,
     sink: &mut Sink,
     parts: &Parts<'_>,
-    labels: Vec<String>,
+    mut labels: Vec<String>,
     mut values: HashMap<String, Value>,
 ) -> Res<Arm> {
+    if let Some(stage) = &parts.stage {
+        stage.know(&mut values, false);
+        labels.push(stage.name().to_owned());
+    }
     if roles_differ(module, sources, sink, parts, &values) {
         return Err(Reported);
     }
@@ -266,11 +287,18 @@ fn arm(
     let train = match parts.train {
         Some(b) => {
             let elab = Elaborator::new(module, sources, sink, values.clone(), "");
-            blocks::train(elab, b).map(Some)
+            blocks::train(elab, b).and_then(|mut t| {
+                let elab = Elaborator::new(module, sources, sink, values.clone(), "");
+                t.validation = budget::validation(elab, b)?;
+                Ok(Some(t))
+            })
         }
         None => Ok(None),
     };
     note(train.as_ref().map(|_| ()).map_err(|e| *e));
+    if let Some(stage) = &parts.stage {
+        stage.know(&mut values, true);
+    }
     let generate = match parts.generate {
         Some(b) => {
             let elab = Elaborator::new(module, sources, sink, values.clone(), "generate");
@@ -287,7 +315,7 @@ fn arm(
         let mut fresh = |f: &mut dyn FnMut(Elaborator<'_>) -> Res<()>| {
             f(Elaborator::new(module, sources, sink, values.clone(), "generate"))
         };
-        match metrics::metric_plan(&mut fresh, arg, &text, sampled, generate.is_err()) {
+        match metrics::metric_plan(&mut fresh, arg, &text, sampled, parts.train, generate.is_err()) {
             Ok(m) => plans.push(m),
             Err(e) => note(Err(e)),
         }
@@ -295,7 +323,10 @@ fn arm(
     let first = plans.iter().find(|m| {
         !matches!(
             m.kind,
-            metrics::MetricKind::Evaluations | metrics::MetricKind::Parameters | metrics::MetricKind::Energy(_)
+            metrics::MetricKind::Evaluations
+                | metrics::MetricKind::Parameters
+                | metrics::MetricKind::Energy(_)
+                | metrics::MetricKind::Mean(_)
         )
     });
     if let (Some(m), false) = (first, module.user.contains_key("target")) {
@@ -304,6 +335,9 @@ fn arm(
     }
     note(target.as_ref().map(|_| ()).map_err(|e| *e));
     note(source.as_ref().map(|_| ()).map_err(|e| *e));
+    if let Ok(Some(t)) = &target {
+        failed |= !super::labels::judged_by_test(module, t, &plans, sink);
+    }
     if let Ok(Some(t)) = &train
         && let Some(e) = parts.train.and_then(|b| b.get("objective"))
         && !feasible::check(&t.objective, e.value.span, sources, sink)
@@ -341,6 +375,7 @@ fn arm(
     }
     Ok(Arm {
         labels,
+        stage: parts.stage.as_ref().map(|s| s.index),
         train: train?,
         generate: generate?,
         metrics: plans,
@@ -367,13 +402,15 @@ fn side(
         if matches!(law, Value::Law(_)) && !elab.can_draw(&law) {
             return Ok(None);
         }
-        let x = elab.draw_from(&law, span)?;
-        elab.as_vector(&x, span).map(Some)
+        let drawn = elab.draw_from(&law, span)?;
+        let x = elab.as_vector(&drawn, span)?;
+        Ok(Some((x, elab.label_of(&drawn))))
     });
     match drawn {
         Ok(None) => Ok(None),
-        Ok(Some(n)) => {
+        Ok(Some((n, label))) => {
             elab.program.outputs.push(("x".into(), n));
+            elab.program.outputs.extend(label.map(|l| ("label".into(), l)));
             Ok(Some(elab.program))
         }
         Err(Reported) => {
@@ -447,7 +484,11 @@ fn pictures(
         };
         let shape = elab.shape_of_draws("source", span).ok()?;
         let x = elab.input("x", shape);
-        let default_solver = blocks::solver(&mut elab, block.get("solver"), span).ok()?;
+        // A picture follows the field, without noise.
+        let default_solver = match blocks::solver(&mut elab, block.get("solver"), span).ok()? {
+            s if s.method.noise.is_some() => blocks::solver(&mut elab, None, span).ok()?,
+            s => s,
+        };
         if solve {
             let ta = elab.input("ta", vec![]);
             let tb = elab.input("tb", vec![]);

@@ -1,6 +1,6 @@
 //! `train`, `generate`: keys to plans.
 
-use super::{Forward, GeneratePlan, Optimizer, Rate, Rule, TrainPlan, errors, habits};
+use super::{Forward, GeneratePlan, Optimizer, Rate, Rule, TrainPlan, budget, errors, habits, labels};
 use crate::diag::suggest;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
 use crate::ir::{NodeId, Op};
@@ -10,9 +10,22 @@ use crate::source::Span;
 use crate::syntax::ast::{Entry, ExprKind, Ident};
 
 /// Keys of `train`.
-pub const TRAIN: [&str; 6] = ["objective", "optimizer", "batch", "steps", "ema", "clip"];
+pub const TRAIN: [&str; 12] = [
+    "objective",
+    "optimizer",
+    "schedule",
+    "batch",
+    "steps",
+    "epochs",
+    "seconds",
+    "field_evaluations",
+    "ema",
+    "clip",
+    "validate",
+    "fresh",
+];
 /// Keys of `generate`.
-pub const GENERATE: [&str; 3] = ["sampler", "solver", "count"];
+pub const GENERATE: [&str; 4] = ["sampler", "solver", "count", "labels"];
 
 /// A block: its keyword and its entries.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +52,7 @@ impl<'a> Block<'a> {
     }
 
     /// Reports that `key` is missing, unless it is there under another name.
-    fn missing(&self, elab: &mut Elaborator<'_>, key: &str, example: &str, known: &[&str]) -> Reported {
+    pub(super) fn missing(&self, elab: &mut Elaborator<'_>, key: &str, example: &str, known: &[&str]) -> Reported {
         if self.meant(key, known) {
             return Reported;
         }
@@ -77,7 +90,7 @@ pub fn whole(elab: &mut Elaborator<'_>, e: Option<&Entry>, default: u64, min: u6
 }
 
 /// A real above `min` and below `max`.
-fn real(elab: &mut Elaborator<'_>, e: Option<&Entry>, min: f64, max: f64) -> Res<Option<f64>> {
+pub(super) fn real(elab: &mut Elaborator<'_>, e: Option<&Entry>, min: f64, max: f64) -> Res<Option<f64>> {
     let Some(e) = e else { return Ok(None) };
     let v = elab.top_expr(&e.value)?;
     if matches!(v, Value::None) {
@@ -96,13 +109,13 @@ fn real(elab: &mut Elaborator<'_>, e: Option<&Entry>, min: f64, max: f64) -> Res
 
 /// `train { ... }`; `elab` is fresh and becomes the objective's program.
 pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
+    elab.train_on_rows();
     block.check_keys(&mut elab, &TRAIN);
     let span = block.keyword.span;
     let batch = whole(&mut elab, block.get("batch"), 256, 1, 1 << 22);
-    let steps = match block.get("steps") {
-        Some(e) => whole(&mut elab, Some(e), 0, 1, 1 << 40),
-        None => Err(block.missing(&mut elab, "steps", "steps: 5_000", &TRAIN)),
-    };
+    let budget = budget::asked(&mut elab, block);
+    let factor = budget::factor(&mut elab, block);
+    let fresh = budget::fresh(&mut elab, block);
     let ema = real(&mut elab, block.get("ema"), 0.0, 1.0);
     let clip = real(&mut elab, block.get("clip"), 0.0, f64::INFINITY);
     let optimizer = optimizer(&mut elab, block.get("optimizer"), span);
@@ -121,6 +134,7 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             if super::feasible::keeps_volume(&elab.program, loss) {
                 return Err(elab.report(errors::volume_kept(e.value.span, None)));
             }
+            super::noise::refuse_in_loss(&mut elab, loss, e.value.span)?;
             if let Some(solve) = first_solve(&elab.program.dag, loss) {
                 // A place within the library says nothing more.
                 let solve = solve.filter(|s| !elab.sources.file(s.file).is_std);
@@ -134,13 +148,20 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
     };
     objective?;
     let (optimizer, rate) = optimizer?;
+    let batch = batch? as usize;
+    let (steps, seconds) = budget::steps(&mut elab, block, &budget?, batch)?;
     Ok(TrainPlan {
         objective: elab.program,
         hosts: elab.hosts,
+        datasets: elab.datasets,
         optimizer,
         rate,
-        batch: batch? as usize,
-        steps: steps?,
+        factor: factor?,
+        batch,
+        steps,
+        seconds,
+        fresh: fresh?,
+        validation: None,
         ema: ema?,
         clip: clip?,
         span,
@@ -166,7 +187,7 @@ fn constant_to_derivatives(op: &Op) -> bool {
     )
 }
 
-fn first_solve(dag: &crate::ir::Dag, loss: crate::ir::NodeId) -> Option<Option<Span>> {
+pub(super) fn first_solve(dag: &crate::ir::Dag, loss: crate::ir::NodeId) -> Option<Option<Span>> {
     let ids = reachable_ids(dag, loss, &|_| true);
     ids.into_iter().find(|id| matches!(dag.op(*id), crate::ir::Op::Solve(_))).map(|id| dag.node(id).span)
 }
@@ -264,16 +285,23 @@ pub fn generate(mut elab: Elaborator<'_>, block: Block<'_>, over: &[Entry], defa
         return Err(block.missing(&mut elab, "sampler", "sampler: flow(v)", &GENERATE));
     };
     let law = elab.top_expr(&e.value)?;
-    let drawn = elab.draw_from(&law, e.value.span)?;
+    let labelled = get("labels").map(|l| labels::of_entry(&mut elab, l, &law)).transpose()?;
+    let drawn = elab.draw_given(&law, labelled.as_ref().map(|l| l.condition.clone()), e.value.span)?;
     let x = elab.as_vector(&drawn, e.value.span)?;
+    if let Some(l) = &labelled {
+        l.reaches(&mut elab, x, e.value.span)?;
+    }
     elab.program.outputs.push(("x".into(), x));
     if !elab.hosts.is_empty() {
         return Err(elab.report(errors::host_in_sampler(e.value.span)));
     }
+    let inherited = !over.is_empty() && over.iter().all(|e| e.key.name != "solver");
+    let default_solver = super::noise::fit_solver(&mut elab, default_solver?, get("solver"), inherited, e.value.span)?;
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     Ok(GeneratePlan {
-        sampler: Forward { program: elab.program, solvers, default_solver: default_solver? },
+        sampler: Forward { program: elab.program, solvers, default_solver },
         count: count? as usize,
+        labels: labelled.map(|l| l.classes),
         span: e.value.span,
     })
 }

@@ -1,6 +1,6 @@
 //! `expect`: a comparison of results.
 
-use super::{Axis, MetricPlan, errors};
+use super::{Axis, errors};
 use crate::diag::Sink;
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
@@ -56,7 +56,7 @@ pub struct Outcome {
 }
 
 /// Checks the form and the names of an expectation.
-pub fn check(e: &Expect, metrics: &[MetricPlan], axes: &[Axis], sink: &mut Sink, text: &dyn Fn(Span) -> String) {
+pub fn check(e: &Expect, known: &[String], axes: &[Axis], sink: &mut Sink, text: &dyn Fn(Span) -> String) {
     let ok = matches!(&*e.condition.kind, ExprKind::Binary { op, .. }
         if matches!(op, BinaryOp::Eq | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge));
     if !ok {
@@ -67,7 +67,6 @@ pub fn check(e: &Expect, metrics: &[MetricPlan], axes: &[Axis], sink: &mut Sink,
         sink.push(errors::expect_form(e.condition.span));
         return;
     }
-    let known: Vec<String> = metrics.iter().map(|m| m.label.clone()).collect();
     let mut todo = vec![&e.condition];
     while let Some(x) = todo.pop() {
         match &*x.kind {
@@ -93,7 +92,7 @@ pub fn check(e: &Expect, metrics: &[MetricPlan], axes: &[Axis], sink: &mut Sink,
             _ => {
                 let name = text(x.span);
                 if !known.contains(&name) {
-                    sink.push(errors::expect_unknown(&name, x.span, &known));
+                    sink.push(errors::expect_unknown(&name, x.span, known));
                 }
             }
         }

@@ -9,12 +9,14 @@ pub(super) fn key(owner: &str, word: &str) -> Option<&'static str> {
         ("train", "lr" | "learning_rate" | "rate" | "weight_decay" | "momentum" | "beta1" | "beta2") => {
             "it belongs to the optimizer: `optimizer: adam(lr: 1e-3)`"
         }
-        ("train", "schedule" | "scheduler" | "lr_schedule" | "warmup") => {
+        ("train", "scheduler" | "lr_schedule" | "warmup") => {
             "the learning rate takes it: `optimizer: adam(lr: cosine(1e-3, steps: 5_000))`"
         }
         ("train", "batch_size" | "batchsize" | "bs") => "it is called `batch`",
         ("train", "iterations" | "iters" | "n_steps" | "num_steps" | "max_steps" | "iter") => "it is called `steps`",
-        ("train", "epochs" | "epoch") => "a law is drawn from without end, so there are no epochs: give `steps`",
+        ("train", "epoch") => "it is called `epochs`; a law is drawn from without end: give `steps`",
+        ("train", "time" | "minutes" | "hours" | "max_time") => "it is called `seconds`",
+        ("train", "val" | "validation" | "eval_every" | "val_every") => "it is called `validate`: `validate: 500`",
         ("train", "loss" | "criterion" | "objectives") => "it is called `objective`",
         ("train", "optim" | "opt") => "it is called `optimizer`",
         ("train", "model" | "net" | "network" | "field") => {

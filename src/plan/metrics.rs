@@ -1,7 +1,8 @@
 //! The registry of metrics, and what each needs from the program.
 
 use super::blocks::{self, Block};
-use super::{Forward, MetricPlan, errors};
+use super::{Forward, MetricPlan, errors, label_errors, labels, means};
+use crate::elaborate::builtin::Builtin;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
 use crate::ir::Program;
 use crate::syntax::ast::{Arg, Entry, Expr, ExprKind};
@@ -27,6 +28,8 @@ pub enum MetricKind {
     Evaluations,
     /// Trainable numbers.
     Parameters,
+    /// The mean of the output `value` of each sample.
+    Mean(Box<Forward>),
 }
 
 /// A metric of the registry.
@@ -70,6 +73,11 @@ pub const METRICS: &[MetricInfo] = &[
     metric("npe", Some(true), "|path energy - W2^2| / W2^2 of source and target (Tong et al. 2024, §5.1)"),
     metric("nfe", Some(true), "evaluations of the field for one sample, mean"),
     metric("parameters", None, "trainable numbers"),
+    metric(
+        "accuracy",
+        Some(false),
+        "share of the rows that judge whose label has a net's greatest logit: `accuracy(logits)`",
+    ),
 ];
 
 fn info(name: &str) -> Option<&'static MetricInfo> {
@@ -85,7 +93,7 @@ impl MetricPlan {
         let own = self.generate.iter().map(|g| &g.sampler.program);
         let (forward, target): (Option<&Forward>, Option<&Program>) = match &self.kind {
             MetricKind::Density { density, own } => (Some(&**density), own.as_deref()),
-            MetricKind::Energy(f) | MetricKind::Npe(f) => (Some(&**f), None),
+            MetricKind::Energy(f) | MetricKind::Npe(f) | MetricKind::Mean(f) => (Some(&**f), None),
             MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters => (None, None),
         };
         own.chain(forward.map(|f| &f.program)).chain(target)
@@ -98,9 +106,20 @@ pub fn metric_plan<'e>(
     arg: &Arg,
     text: &str,
     generate: Option<Block<'e>>,
+    train: Option<Block<'e>>,
     faulty: bool,
 ) -> Res<MetricPlan> {
     let e = &arg.value;
+    let mut mean = None;
+    fresh(&mut |elab| {
+        if means::is_mean(&elab, e) {
+            mean = Some(means::plan(elab, arg, text, generate, train)?);
+        }
+        Ok(())
+    })?;
+    if let Some(plan) = mean {
+        return Ok(plan);
+    }
     let (name, over) = match &*e.kind {
         ExprKind::Name(n) => (n.clone(), vec![]),
         ExprKind::Call { callee, args, condition: None } => match &*callee.kind {
@@ -138,6 +157,10 @@ pub fn metric_plan<'e>(
             return Err(elab.report(errors::unknown_metric(shown, e.span, &known)));
         };
         for o in &over {
+            if o.key.name == "by" {
+                by_label(&mut elab, &name, o, generate)?;
+                continue;
+            }
             if !blocks::GENERATE.contains(&o.key.name.as_str()) {
                 return Err(elab.report(errors::unknown_key("metric", &o.key, &blocks::GENERATE)));
             }
@@ -162,14 +185,17 @@ pub fn metric_plan<'e>(
             name: info.name,
             kind: MetricKind::Parameters,
             generate: None,
+            by_label: over.iter().any(|o| o.key.name == "by"),
             span: e.span,
         });
         Ok(())
     })?;
     let mut plan = out.ok_or(Reported)?;
+    let over: Vec<Entry> = over.into_iter().filter(|o| o.key.name != "by").collect();
     let Some(block) = generate else { return Ok(plan) };
-    let sampler = over.iter().find(|o| o.key.name == "sampler").or_else(|| block.get("sampler"));
-    let solver = over.iter().find(|o| o.key.name == "solver").or_else(|| block.get("solver"));
+    let given = |key: &str| over.iter().find(|o| o.key.name == key).or_else(|| block.get(key));
+    let (sampler, solver) = (given("sampler"), given("solver"));
+    let inherited = over.iter().all(|o| o.key.name != "solver");
     let span = e.span;
     let law = |elab: &mut Elaborator<'_>| -> Res<(Value, &Expr)> {
         let s = sampler.ok_or(Reported)?;
@@ -185,13 +211,18 @@ pub fn metric_plan<'e>(
                 let (law, at) = law(&mut elab)?;
                 let shape = elab.shape_of_draws("target", span)?;
                 let x = elab.input("x", shape);
-                let l = elab.log_density(&law, &Value::Node(x), None, at.span)?;
+                // Where samples have labels, the density is that given the label of the point.
+                let asked = given("labels").filter(|_| labels::target_has_labels(&mut elab));
+                let labelled = asked.map(|l| labels::of_entry(&mut elab, l, &law)).transpose()?;
+                let condition = labelled.map(|l| l.condition);
+                let l = elab.log_density(&law, &Value::Node(x), condition, at.span)?;
                 let n = elab.as_scalar(&l, at.span)?;
                 if super::feasible::keeps_volume(&elab.program, n) {
                     return Err(elab.report(errors::volume_kept(at.span, Some((plan.name, e.span)))));
                 }
                 elab.program.outputs.push(("log_density".into(), n));
                 let default_solver = blocks::solver(&mut elab, solver, span)?;
+                let default_solver = super::noise::fit_solver(&mut elab, default_solver, solver, inherited, span)?;
                 let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
                 density = Some(Forward { program: elab.program, solvers, default_solver });
                 Ok(())
@@ -217,7 +248,8 @@ pub fn metric_plan<'e>(
             fresh(&mut |mut elab| {
                 let (law, at) = law(&mut elab)?;
                 elab.with_energy();
-                let drawn = elab.draw_from(&law, at.span)?;
+                let labelled = given("labels").map(|l| labels::of_entry(&mut elab, l, &law)).transpose()?;
+                let drawn = elab.draw_given(&law, labelled.map(|l| l.condition), at.span)?;
                 let x = elab.as_vector(&drawn, at.span)?;
                 let Some(e) = elab.energy() else {
                     let d = errors::meaningless_metric(
@@ -231,6 +263,7 @@ pub fn metric_plan<'e>(
                 elab.program.outputs.push(("x".into(), x));
                 elab.program.outputs.push(("energy".into(), e));
                 let default_solver = blocks::solver(&mut elab, solver, span)?;
+                let default_solver = super::noise::fit_solver(&mut elab, default_solver, solver, inherited, span)?;
                 let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
                 energy = Some(Forward { program: elab.program, solvers, default_solver });
                 Ok(())
@@ -249,6 +282,29 @@ pub fn metric_plan<'e>(
         plan.generate = own;
     }
     Ok(plan)
+}
+
+/// `by: label`: a distance between sets, whose two sides have labels.
+fn by_label(elab: &mut Elaborator<'_>, name: &str, o: &Entry, generate: Option<Block<'_>>) -> Res<()> {
+    let span = o.value.span;
+    let v = elab.top_expr(&o.value)?;
+    if !matches!(v, Value::Builtin(Builtin::ByLabel)) {
+        let found = elab.describe(&v);
+        return Err(elab.report(errors::bad_value("by", &found, "`label`", span)));
+    }
+    let wrong = |elab: &mut Elaborator<'_>, why: &str, cure: &str| {
+        Err(elab.report(label_errors::by_label(name, why, cure, span)))
+    };
+    if ["nll", "kl", "path_energy", "npe", "nfe", "parameters"].contains(&name) {
+        return wrong(elab, "it compares no two sets of samples", "distances are, e.g. `wasserstein2(by: label)`");
+    }
+    if generate.is_some_and(|b| b.get("labels").is_none()) {
+        return wrong(elab, "the samples have no labels", "say which: `generate { ..., labels: each }`");
+    }
+    if !labels::target_has_labels(elab) {
+        return wrong(elab, "the target has no labels", "give the data a `label:`");
+    }
+    Ok(())
 }
 
 /// Samples that are made unless `count` says otherwise.

@@ -6,14 +6,20 @@
 
 mod arms;
 mod blocks;
+mod budget;
 pub mod errors;
 pub mod expect;
 mod feasible;
 mod habits;
+mod label_errors;
+mod labels;
+mod means;
 mod metrics;
+mod noise;
 mod paths;
 mod show;
 pub(crate) mod solver;
+mod stages;
 mod tableau_errors;
 pub(crate) mod tableaux;
 
@@ -22,7 +28,7 @@ pub use metrics::{METRICS, MetricInfo, MetricKind};
 pub use show::Shown;
 
 use crate::backend::Precision;
-use crate::elaborate::{HostUse, Set};
+use crate::elaborate::{DatasetUse, HostUse, Set};
 use crate::ir::Program;
 use crate::solve::SolverConfig;
 use crate::source::Span;
@@ -37,7 +43,9 @@ pub struct RunPlan {
     pub precision: Precision,
     /// The axes of the comparison, in the order of the file.
     pub axes: Vec<Axis>,
-    /// One for each combination of labels; one without labels if there are no axes.
+    /// The stages in order; they are also the last axis. Empty if the file has none.
+    pub stages: Vec<String>,
+    /// One for each combination of labels; one without labels if there are no axes. The stages of an arm are neighbours.
     pub arms: Vec<Arm>,
     /// What `RowsInput::set` indexes.
     pub sets: Vec<Arc<Set>>,
@@ -59,6 +67,8 @@ pub struct Axis {
 pub struct Arm {
     /// A label for each axis.
     pub labels: Vec<String>,
+    /// Which of the stages it is; it begins where the one before it ended.
+    pub stage: Option<usize>,
     /// How parameters are trained, if they are.
     pub train: Option<TrainPlan>,
     /// How samples are made, if they are.
@@ -95,20 +105,43 @@ pub struct TrainPlan {
     pub objective: Program,
     /// Columns that the host makes.
     pub hosts: Vec<HostUse>,
+    /// Rows that the host makes once.
+    pub datasets: Vec<DatasetUse>,
     /// The update rule.
     pub optimizer: Optimizer,
     /// The learning rate.
     pub rate: Rate,
+    /// What the learning rate is multiplied with: input `step`, output `rate`.
+    pub factor: Option<Program>,
     /// Samples a step.
     pub batch: usize,
-    /// Training steps.
+    /// Training steps; with `seconds` the most that are possible.
     pub steps: u64,
+    /// Wall-clock seconds of training, if they are the budget.
+    pub seconds: Option<f64>,
+    /// Whether parameters begin anew, whatever the stage before has learned.
+    pub fresh: bool,
+    /// A look at draws that are not trained on.
+    pub validation: Option<Validation>,
     /// Decay of the moving average of the parameters, if one is kept: it is what is evaluated.
     pub ema: Option<f64>,
     /// Largest norm of the gradient.
     pub clip: Option<f64>,
     /// The block.
     pub span: Span,
+}
+
+/// The objective at draws that training does not see.
+#[derive(Clone, Debug)]
+pub struct Validation {
+    /// Output `loss`.
+    pub objective: Forward,
+    /// Columns that the host makes.
+    pub hosts: Vec<HostUse>,
+    /// Steps between two looks.
+    pub every: u64,
+    /// Samples of a look.
+    pub samples: usize,
 }
 
 /// An update rule with its constants.
@@ -149,6 +182,8 @@ pub struct GeneratePlan {
     pub sampler: Forward,
     /// How many.
     pub count: usize,
+    /// Classes that samples are conditioned on, in turn: what the input `label` receives.
+    pub labels: Option<Vec<u32>>,
     /// The sampler as written.
     pub span: Span,
 }
@@ -164,6 +199,8 @@ pub struct MetricPlan {
     pub kind: MetricKind,
     /// Samples made for this metric alone.
     pub generate: Option<GeneratePlan>,
+    /// Computed for each class by itself, then averaged.
+    pub by_label: bool,
     /// Where it is written.
     pub span: Span,
 }

@@ -1,6 +1,7 @@
 //! Every message of tableaux: E0505 to E0509.
 
 use crate::diag::{Code, Diagnostic, short};
+use crate::numeric::noise::NoiseFinding;
 use crate::numeric::order::{EmbeddedFault, Finding, ShapeFault};
 use crate::source::Span;
 
@@ -92,6 +93,34 @@ pub fn tableau_finding(name: &str, f: &Finding, claimed: u32, span: Span, second
         )
         .help("check its coefficients, or leave `dense` out: cubic Hermite is used then"),
     }
+}
+
+/// `E0554`
+pub fn noise_finding(name: &str, f: &NoiseFinding, span: Span) -> Diagnostic {
+    let (message, label) = match f {
+        NoiseFinding::Shape { key, len, stages } => (
+            format!("the noise of the tableau `{name}` has {len} entries `{key}` for {stages} weights `b`"),
+            "sizes do not fit".to_owned(),
+        ),
+        NoiseFinding::Implicit { key, row } => (
+            format!("the noise of the tableau `{name}` is implicit in row {row} of `{key}`"),
+            "on or right of the diagonal".to_owned(),
+        ),
+        NoiseFinding::OrderUnknown(order) => (
+            format!("strong order {order} of the tableau `{name}` cannot be proved"),
+            "orders 1/2, 1 and 3/2 can".to_owned(),
+        ),
+        NoiseFinding::RowSum { row, c, sum } => (
+            format!("row {row} of `drift` sums to {sum}, but `c[{row}]` is {c}"),
+            "the times of the diffusion's stages".to_owned(),
+        ),
+        NoiseFinding::Order { condition, got, .. } => (
+            format!("the tableau `{name}` misses a condition of its strong order: {condition}, found {got}"),
+            "the order that is claimed".to_owned(),
+        ),
+    };
+    Diagnostic::new(Code::TableauNoise, message, span, label)
+        .help("for s stages: s rows `a`, `drift`, `diffusion`, s times `c`, and four rows `b` of s weights, as in `flowc std sriw1`; conditions are those of Rößler (2010), theorem 5.1")
 }
 
 fn embedded(name: &str, e: &EmbeddedFault, span: Span) -> Diagnostic {

@@ -2,6 +2,7 @@
 
 use super::{errors, tableau_errors};
 use crate::elaborate::{Elaborator, Reported, Res};
+use crate::numeric::noise::NoiseTableau;
 use crate::numeric::order::{Finding, ShapeFault};
 use crate::numeric::rational::{self, Rational};
 use crate::numeric::tableau::{Embedded, Interpolant, Tableau};
@@ -9,7 +10,7 @@ use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp, Entry, Expr, ExprKind, UnaryOp};
 use num_traits::{ToPrimitive, Zero};
 
-const KEYS: [&str; 8] = ["c", "a", "b", "b_err", "order", "b_err_order", "residual", "dense"];
+const KEYS: [&str; 9] = ["c", "a", "b", "b_err", "order", "b_err_order", "residual", "dense", "noise"];
 
 /// The exact value of an entry: a number, a quotient, a sum.
 fn exact(e: &Expr) -> Option<Rational> {
@@ -100,6 +101,10 @@ pub(crate) fn from_entries(elab: &mut Elaborator<'_>, name: &ast::Ident, entries
         None => None,
         Some(e) => Some(Interpolant { powers: rows(elab, &e.value)?, order: order.saturating_sub(1).max(1) }),
     };
+    let noise = match find("noise") {
+        None => None,
+        Some(e) => Some(noise_tableau(elab, &name.name, &e.value)?),
+    };
     let t = Tableau {
         name: name.name.clone(),
         c: row(elab, &c_entry.value)?,
@@ -109,6 +114,7 @@ pub(crate) fn from_entries(elab: &mut Elaborator<'_>, name: &ast::Ident, entries
         order,
         residual,
         interpolant,
+        noise,
     };
     if !elab.sources.file(name.span.file).is_std {
         let findings = t.check();
@@ -139,11 +145,62 @@ pub(crate) fn from_entries(elab: &mut Elaborator<'_>, name: &ast::Ident, entries
             elab.report(tableau_errors::tableau_finding(&name.name, f, order, span, second));
             failed = true;
         }
+        if let (Some(n), Some(e), false) = (&t.noise, find("noise"), failed) {
+            for f in n.check(&t) {
+                elab.report(tableau_errors::noise_finding(
+                    &name.name,
+                    &f,
+                    part(&e.value, f.key()).unwrap_or(e.value.span),
+                ));
+                failed = true;
+            }
+        }
         if failed {
             return Err(Reported);
         }
     }
     Ok(t)
+}
+
+/// `noise: (a: ..., c: ..., drift: ..., diffusion: ..., b: [...], order: 3 / 2)`
+fn noise_tableau(elab: &mut Elaborator<'_>, name: &str, e: &Expr) -> Res<NoiseTableau> {
+    const PARTS: [&str; 6] = ["a", "c", "drift", "diffusion", "b", "order"];
+    let ExprKind::Tuple { items, condition: None } = &*e.kind else {
+        return Err(elab.report(tableau_errors::tableau_entry(e.span, "a record `(a: ..., c: ..., ...)`")));
+    };
+    for i in items {
+        match &i.label {
+            Some(l) if PARTS.contains(&l.name.as_str()) => {}
+            Some(l) => return Err(elab.report(errors::unknown_key("noise", l, &PARTS))),
+            None => return Err(elab.report(tableau_errors::tableau_entry(i.value.span, "labelled"))),
+        }
+    }
+    let mut find = |k: &str| match items.iter().find(|i| i.label.as_ref().is_some_and(|l| l.name == k)) {
+        Some(i) => Ok(&i.value),
+        None => Err(elab.report(tableau_errors::tableau_missing(name, &format!("noise.{k}"), e.span))),
+    };
+    let (a, c, drift, diffusion, b, order) =
+        (find("a")?, find("c")?, find("drift")?, find("diffusion")?, find("b")?, find("order")?);
+    let Ok(weights) = <[_; 4]>::try_from(rows(elab, b)?) else {
+        return Err(elab.report(tableau_errors::tableau_entry(b.span, "four rows: weights of I1, I11, I10 and I111")));
+    };
+    let Some(claimed) = exact(order) else {
+        return Err(elab.report(tableau_errors::tableau_entry(order.span, "a number or a quotient of numbers")));
+    };
+    Ok(NoiseTableau {
+        a: rows(elab, a)?,
+        c: row(elab, c)?,
+        drift: rows(elab, drift)?,
+        diffusion: rows(elab, diffusion)?,
+        b: weights,
+        order: claimed,
+    })
+}
+
+/// The place of a part of a record.
+fn part(e: &Expr, key: &str) -> Option<Span> {
+    let ExprKind::Tuple { items, .. } = &*e.kind else { return None };
+    items.iter().find(|i| i.label.as_ref().is_some_and(|l| l.name == key)).map(|i| i.value.span)
 }
 
 /// The place of an entry of a list of lists.

@@ -46,6 +46,9 @@ pub struct RunRecord {
     pub resume: Option<String>,
     /// Whether the run was stopped before its end.
     pub interrupted: bool,
+    /// What ended the run before its end, if it was not the user.
+    #[serde(default)]
+    pub failed: Option<String>,
     /// Wall-clock seconds from start to end, all cells.
     #[serde(with = "real")]
     pub seconds: f64,
@@ -98,6 +101,9 @@ pub struct Cell {
     /// (step, training loss).
     #[serde(with = "real::curve")]
     pub loss: Vec<(u64, f64)>,
+    /// (step, loss at draws that are not trained on).
+    #[serde(with = "real::curve", default)]
+    pub validation: Vec<(u64, f64)>,
     /// The least value that the loss can take, if computable (e.g. the conditional variance of flow matching).
     #[serde(with = "real::option", default)]
     pub loss_floor: Option<f64>,
@@ -163,6 +169,25 @@ pub struct Metric {
     /// Direction.
     #[serde(default)]
     pub better: Better,
+    /// The value for each class, if it is computed by label: `value` is their mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassValue>,
+}
+
+/// A metric's value for one class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassValue {
+    /// The class.
+    pub class: u32,
+    /// The estimate.
+    #[serde(with = "real")]
+    pub value: f64,
+    /// What a perfect model would show.
+    #[serde(with = "real::option", default)]
+    pub floor: Option<f64>,
+    /// Number of samples in the estimate.
+    #[serde(default)]
+    pub size: u64,
 }
 
 /// Seconds of one cell.

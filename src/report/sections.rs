@@ -105,6 +105,9 @@ impl Page<'_> {
                 "<a class=\"tag {class}\" href=\"#expectations\">{sign} {held} of {all} expectations hold{open}</a>"
             );
         }
+        if r.failed.is_some() {
+            tags += "<span class=\"tag no\">failed</span>";
+        }
         if r.interrupted {
             tags += "<span class=\"tag no\">interrupted</span>";
         }
@@ -383,7 +386,9 @@ impl Page<'_> {
             .map(|(k, v)| format!("<dt>{k}</dt><dd>{}</dd>", escape(v)))
             .collect();
         let resume = match &r.resume {
-            Some(command) if r.interrupted => format!("<p>Go on where it stopped:</p><pre>{}</pre>", escape(command)),
+            Some(command) if r.interrupted || r.failed.is_some() => {
+                format!("<p>Go on where it stopped:</p><pre>{}</pre>", escape(command))
+            }
             _ => String::new(),
         };
         let body = format!("<pre>{}</pre>{resume}<dl>{list}</dl>", escape(&r.reproduce));

@@ -81,3 +81,80 @@ pub fn unused_axis(name: &Ident) -> Diagnostic {
     )
     .help(format!("use `{}` where the arms should differ, e.g. in `train` or `generate`", name.name))
 }
+
+/// `E0203`
+pub fn import_missing(path: &str, error: &std::io::Error, span: Span) -> Diagnostic {
+    let why = error.to_string();
+    let why = why.split(" (os error").next().unwrap_or(&why).to_lowercase();
+    Diagnostic::new(
+        Code::ImportNotFound,
+        format!("`{path}` cannot be read: {why}"),
+        span,
+        "a file to take definitions from",
+    )
+    .help("the path counts from the folder of the file that uses it")
+}
+
+/// `E0203`
+pub fn import_unknown(name: &str, from: &str, span: Span, known: &[&str]) -> Diagnostic {
+    let d = Diagnostic::new(Code::ImportNotFound, format!("`{from}` defines no `{name}`"), span, "not defined there");
+    match suggest::nearest(name, known.iter().copied()) {
+        Some(near) => d.help(format!("did you mean `{near}`?")),
+        None => {
+            let names: Vec<String> = known.iter().take(8).map(|k| format!("`{k}`")).collect();
+            let more = if known.len() > 8 { ", ..." } else { "" };
+            d.help(format!("it defines {}{more}", names.join(", ")))
+        }
+    }
+}
+
+/// `E0203`
+pub fn no_such_module(module: &str, span: Span, known: &[String]) -> Diagnostic {
+    let d =
+        Diagnostic::new(Code::ImportNotFound, format!("the library has no module `{module}`"), span, "no such module");
+    match suggest::nearest(module, known.iter().map(String::as_str)) {
+        Some(near) => d.help(format!("did you mean `{near}`?")),
+        None => d.help(format!("modules are {}; a file is named in quotes: `use \"toy.flow\"`", known.join(", "))),
+    }
+}
+
+/// `E0204`
+pub fn import_clash(name: &str, own: Span, other: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::ImportConflict,
+        format!("`{name}` is defined here and in a file that is used"),
+        own,
+        "one definition",
+    )
+    .label(other, "the other one")
+    .help(format!("rename one of them, or name what you need: `use \"file.flow\" (...)` without `{name}`"))
+}
+
+/// `E0204`
+pub fn import_cycle(path: &str, way: &[String], span: Span) -> Diagnostic {
+    let all: Vec<String> = way.iter().map(|w| format!("`{w}`")).collect();
+    Diagnostic::new(
+        Code::ImportConflict,
+        format!("`{path}` uses itself"),
+        span,
+        "leads back to a file that is being read",
+    )
+    .note(format!("on the way: {}", all.join(", then ")))
+    .help("move what both need into a third file, and use that in both")
+}
+
+/// `E0201`, of `--set`.
+pub fn nothing_to_set(name: &str, span: Span, known: &[String]) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::UnknownName,
+        format!("there is nothing called `{name}` to set"),
+        span,
+        "not a binding, comparison or parameter of this file",
+    );
+    match suggest::nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => d.help(format!("did you mean `{near}`?")),
+        None => {
+            d.help("set a name of the file (`width=64`), `seed`, `seeds`, `precision`, or a key: `train.steps=100`")
+        }
+    }
+}

@@ -48,7 +48,9 @@ pub(super) fn word(name: &str) -> Option<&'static str> {
         "adjoint" | "backprop" | "reversible" | "checkpoint" => {
             "this version does not train through a solve: train by `flow_matching`, evaluate likelihoods with `nll`"
         }
-        "euler_maruyama" | "heun_sde" | "milstein" => "this version does not run stochastic equations",
+        "heun_sde" | "milstein" | "srk" => {
+            "solvers for equations with noise are `euler_maruyama`, `platen` and `sriw1`"
+        }
         _ => return None,
     })
 }

@@ -6,7 +6,9 @@
 
 mod errors;
 mod foreign;
+pub mod imports;
 mod names;
+pub mod settings;
 mod walk;
 
 pub use names::{Def, FunDef, LawDef, Module, Origin};

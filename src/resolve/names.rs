@@ -30,6 +30,8 @@ pub struct FunDef {
     pub targets: HashSet<String>,
     /// Its documentation.
     pub doc: String,
+    /// The stage whose last parameters it reads, which nothing trains: `first.v`.
+    pub frozen: Option<Rc<str>>,
 }
 
 /// A law: two facets under one name, either may be missing.
@@ -67,6 +69,8 @@ pub enum Def {
     Tableau(Rc<ast::Ident>, Rc<Vec<ast::Entry>>, Origin),
     /// `compare name in list`
     Axis(Rc<ast::Ident>, Rc<ast::Expr>),
+    /// `stage name { ... }`
+    Stage(Rc<ast::Ident>),
 }
 
 impl Def {
@@ -78,7 +82,7 @@ impl Def {
             Def::Fun(f) => f.define.name.span,
             Def::Law(l) => l.span(),
             Def::Param(p) => p.name.span,
-            Def::Tableau(n, ..) | Def::Axis(n, _) => n.span,
+            Def::Tableau(n, ..) | Def::Axis(n, _) | Def::Stage(n) => n.span,
         }
     }
 }
@@ -146,6 +150,7 @@ fn define(item: &ast::Item, d: &ast::Define, origin: Origin) -> Def {
         origin,
         targets: super::walk::derivative_targets(&d.body),
         doc: item.doc.clone(),
+        frozen: None,
     });
     let name = d.name.name.clone();
     match d.kind {
@@ -173,11 +178,11 @@ fn add_items(
                 (name, Def::Tableau(Rc::new(name.clone()), Rc::new(entries.clone()), origin))
             }
             ItemKind::Compare { name, list } => (name, Def::Axis(Rc::new(name.clone()), Rc::new(list.clone()))),
+            ItemKind::Stage { name, .. } => (name, Def::Stage(Rc::new(name.clone()))),
             ItemKind::Setting { .. }
             | ItemKind::Block { .. }
             | ItemKind::List { .. }
             | ItemKind::Expect { .. }
-            | ItemKind::Stage { .. }
             | ItemKind::Use { .. } => continue,
         };
         add(into, declared, name, def, sink);

@@ -130,7 +130,8 @@ pub(super) fn check_names(
         module.used = used;
         return;
     }
-    for item in &file.items {
+    // A file that is used may hold more than is needed here.
+    for item in file.items.iter().filter(|i| i.span.file == file.id) {
         match &item.kind {
             ItemKind::Compare { name, .. } if !used.contains(&name.name) => sink.push(errors::unused_axis(name)),
             ItemKind::Bind { name, .. } if !used.contains(&name.name) => {

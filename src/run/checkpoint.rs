@@ -17,7 +17,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Changes when the meaning of a file changes; other versions are refused.
-pub const FORMAT: &str = "flowc-1";
+pub const FORMAT: &str = "flowc-2";
 /// Key of the metadata.
 const METADATA: &str = "flowc";
 
@@ -36,6 +36,8 @@ pub struct Checkpoint<T> {
     pub ema: Option<Vec<T>>,
     /// The vectors that the optimizer keeps, each with its name.
     pub memory: Vec<(String, Vec<T>)>,
+    /// What the runner wants back: curves, time spent. Text of its own.
+    pub notes: String,
 }
 
 /// The hash of a spec's text, by which a checkpoint knows its spec.
@@ -77,6 +79,7 @@ pub fn save<T: Real>(path: &Path, table: &ParamTable, state: &Checkpoint<T>) -> 
         ("step", state.step.to_string()),
         ("ema", state.ema.is_some().to_string()),
         ("memory", memory.join(",")),
+        ("notes", state.notes.clone()),
     ]);
     let text = serde_json::to_string(&metadata).map_err(|e| cannot_write(path, &e))?;
     let metadata = HashMap::from([(METADATA.to_owned(), text)]);
@@ -141,7 +144,8 @@ pub fn load<T: Real>(path: &Path, table: &ParamTable) -> Result<Checkpoint<T>, B
     if tensors.len() != known {
         return Err(bad(path, format!("it has {} tensors, the spec's parameters make {known}", tensors.len())));
     }
-    Ok(Checkpoint { spec: entry("spec")?.to_owned(), seed: number("seed")?, step: number("step")?, theta, ema, memory })
+    let (spec, notes) = (entry("spec")?.to_owned(), entry("notes")?.to_owned());
+    Ok(Checkpoint { spec, seed: number("seed")?, step: number("step")?, theta, ema, memory, notes })
 }
 
 /// Writes an array, row-major, in NumPy's format; `values` has as many elements as `shape` says.

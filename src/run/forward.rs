@@ -18,6 +18,7 @@ use super::unit::{Desk, Job, Pass};
 use crate::backend::{Backend, Kernel, LANES, Layout, SharedMut, Unit};
 use crate::diag::Diagnostic;
 use crate::ir::{InputDecl, InputId, Program, Shape};
+use crate::rng;
 use crate::solve::{RowMap, SampleCount, SolverConfig, Statistics};
 use crate::stage::{ForwardPlan, Prologue, Segment, Source, Times, UnitSpec};
 use std::ops::Range;
@@ -90,13 +91,19 @@ pub struct Forward<T: Real> {
     pub(super) outputs: Vec<(String, Shape, usize)>,
 }
 
+/// Parameters of a step as its kernels read them.
+pub(super) struct Packed<T> {
+    pub unit: Aligned<T>,
+    pub diffusion: Option<Aligned<T>>,
+}
+
 /// A segment with its kernel.
 pub(super) struct Step<T: Real> {
     pub kernel: Box<dyn Kernel<T>>,
     pub layout: Layout,
     pub theta_map: ThetaMap,
     pub feeds: Vec<Feed>,
-    pub role: Role,
+    pub role: Role<T>,
 }
 
 /// Rows of an input block that do not change within a solve.
@@ -112,7 +119,14 @@ pub(super) enum From {
     Column(usize),
 }
 
-pub(super) enum Role {
+/// The diffusion of a solve.
+pub(super) struct Diffusion<T: Real> {
+    pub step: Step<T>,
+    pub rows: RowMap,
+    pub site: u32,
+}
+
+pub(super) enum Role<T: Real> {
     /// First row, rows and column of each output.
     Map(Vec<(usize, usize, usize)>),
     Solve {
@@ -126,6 +140,7 @@ pub(super) enum Role {
         /// Times at which states are wanted instead of the end, and how many.
         at: Option<Times>,
         count: usize,
+        noise: Option<Box<Diffusion<T>>>,
     },
 }
 
@@ -168,14 +183,21 @@ impl<T: Real> Forward<T> {
         let n = request.samples;
         let solvers = self.solvers(request)?;
         let computed = prologue(&self.prologue, &self.table, request.theta)?;
-        let packed: Vec<Aligned<T>> = self
+        let pack = |step: &Step<T>| {
+            let theta = step.theta_map.collect(request.theta, &computed);
+            let mut packed = Aligned::zeros(step.layout.packed_len);
+            step.kernel.pack(&theta, &SharedMut::new(&mut packed), 0, 1);
+            packed
+        };
+        let packed: Vec<Packed<T>> = self
             .steps
             .iter()
-            .map(|step| {
-                let theta = step.theta_map.collect(request.theta, &computed);
-                let mut packed = Aligned::zeros(step.layout.packed_len);
-                step.kernel.pack(&theta, &SharedMut::new(&mut packed), 0, 1);
-                packed
+            .map(|step| Packed {
+                unit: pack(step),
+                diffusion: match &step.role {
+                    Role::Solve { noise: Some(n), .. } => Some(pack(&n.step)),
+                    Role::Solve { noise: None, .. } | Role::Map(_) => None,
+                },
             })
             .collect();
         let chunk = solvers.iter().filter_map(|s| s.chunk).max().unwrap_or(0);
@@ -275,6 +297,51 @@ impl<T: Real> Step<T> {
             Segment::Map { unit, .. } => ("map", unit),
             Segment::Solve { rhs, .. } => ("rhs", rhs),
         };
+        let mut step = Step::of(name, spec, program, prologue, table, widths, backend)?;
+        let layout = &step.layout;
+        step.role = match segment {
+            Segment::Map { columns, .. } => {
+                Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
+            }
+            Segment::Solve { components, span, inits, results, solver, at, noise, rhs: spec } => {
+                let mut firsts = Vec::new();
+                let mut dim = 0;
+                for (_, shape) in components {
+                    firsts.push(dim);
+                    dim += shape.iter().product::<usize>();
+                }
+                let rows = row_map(spec, layout, &step.feeds, &firsts, dim);
+                let places = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
+                let count = match at {
+                    None => 0,
+                    Some(Times::Common(times)) => times.len(),
+                    Some(Times::PerSample(column)) => widths[*column],
+                };
+                let (span, inits, results) = (*span, places(inits), places(results));
+                let noise = match noise {
+                    None => None,
+                    Some(n) => {
+                        let step = Step::of("diffusion", &n.unit, program, prologue, table, widths, backend)?;
+                        let rows = row_map(&n.unit, &step.layout, &step.feeds, &firsts, dim);
+                        Some(Box::new(Diffusion { step, rows, site: rng::site(&n.site) }))
+                    }
+                };
+                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count, noise }
+            }
+        };
+        Ok(step)
+    }
+
+    /// A unit with its kernel, without results.
+    fn of(
+        name: &'static str,
+        spec: &UnitSpec,
+        program: &Program,
+        prologue: &Prologue,
+        table: &ParamTable,
+        widths: &[usize],
+        backend: &dyn Backend<T>,
+    ) -> Result<Step<T>, Box<Diagnostic>> {
         let kernel = backend.compile(&Unit {
             name,
             dag: &spec.dag,
@@ -285,29 +352,8 @@ impl<T: Real> Step<T> {
         })?;
         let layout = kernel.layout().clone();
         let feeds = feeds(spec, &layout, program, widths);
-        let role = match segment {
-            Segment::Map { columns, .. } => {
-                Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
-            }
-            Segment::Solve { components, span, inits, results, solver, at, .. } => {
-                let mut firsts = Vec::new();
-                let mut dim = 0;
-                for (_, shape) in components {
-                    firsts.push(dim);
-                    dim += shape.iter().product::<usize>();
-                }
-                let rows = row_map(spec, &layout, &feeds, &firsts, dim);
-                let places = |columns: &[usize]| firsts.iter().copied().zip(columns.iter().copied()).collect();
-                let count = match at {
-                    None => 0,
-                    Some(Times::Common(times)) => times.len(),
-                    Some(Times::PerSample(column)) => widths[*column],
-                };
-                let (span, inits, results) = (*span, places(inits), places(results));
-                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count }
-            }
-        };
-        Ok(Step { layout, theta_map: ThetaMap::new(spec, prologue, table), feeds, role, kernel })
+        let theta_map = ThetaMap::new(spec, prologue, table);
+        Ok(Step { layout, theta_map, feeds, role: Role::Map(vec![]), kernel })
     }
 }
 

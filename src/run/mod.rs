@@ -11,6 +11,7 @@ mod failure;
 mod feed;
 pub mod forward;
 pub mod init;
+mod noise;
 pub mod optim;
 pub mod params;
 pub mod pool;

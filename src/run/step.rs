@@ -64,6 +64,7 @@ pub(super) struct Section<'a, T: Real> {
     pub source: Option<&'a dyn ColumnSource<T>>,
     pub slot_samples: &'a [Range<usize>],
     pub key: Key,
+    pub moving: &'a [Range<usize>],
     pub theta: SharedMut<T>,
     pub memory: Vec<SharedMut<T>>,
     pub ema: Option<SharedMut<T>>,
@@ -288,6 +289,16 @@ impl<T: Real> Section<'_, T> {
             return;
         }
         let range = self.shard(own.start).start..self.shard(own.end - 1).end;
+        for part in self.moving {
+            let part = part.start.max(range.start)..part.end.min(range.end);
+            if !part.is_empty() {
+                self.update_range(part, i, scale);
+            }
+        }
+    }
+
+    /// Updates elements of this worker's shards.
+    fn update_range(&self, range: Range<usize>, i: usize, scale: f64) {
         let step = self.first + i as u64 + 1;
         // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
         unsafe {

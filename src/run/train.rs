@@ -84,6 +84,8 @@ pub struct Trainer<T: Real> {
     key: Key,
     step: u64,
     theta: Aligned<T>,
+    /// Elements that follow the gradient, ascending.
+    moving: Vec<Range<usize>>,
     memory: Vec<Aligned<T>>,
     ema: Option<Aligned<T>>,
     buffers: Buffers<T>,
@@ -200,6 +202,7 @@ impl<T: Real> Trainer<T> {
             workers,
             memory: config.optimizer.memory().iter().map(|_| Aligned::zeros(table.len())).collect(),
             ema: config.ema.map(|_| Aligned::of(&theta)),
+            moving: vec![0..table.len()],
             table,
             kernel,
             prologue: plan.prologue,
@@ -240,6 +243,7 @@ impl<T: Real> Trainer<T> {
             source: self.source.as_deref(),
             slot_samples: &self.slots,
             key: self.key,
+            moving: &self.moving,
             theta: SharedMut::new(&mut self.theta),
             memory: self.memory.iter_mut().map(|m| SharedMut::new(m)).collect(),
             ema: self.ema.as_mut().map(|e| SharedMut::new(e)),
@@ -279,6 +283,25 @@ impl<T: Real> Trainer<T> {
             Some(Broken::Loss(loss)) => Err(self.not_finite(format!("the loss of step {} is {loss}", self.step + 1))),
             Some(Broken::Gradient) => Err(self.not_finite(self.name_gradient())),
         }
+    }
+
+    /// Begins with these parameters instead of the drawn ones; those whose name `held` accepts stay as they are.
+    ///
+    /// # Panics
+    /// If there are not as many as the program has.
+    pub fn begin(&mut self, theta: &[T], held: impl Fn(&str) -> bool) {
+        self.theta.copy_from_slice(theta);
+        if let Some(ema) = &mut self.ema {
+            ema.copy_from_slice(theta);
+        }
+        let free = self.table.entries().iter().filter(|e| !held(&e.name)).map(|e| e.range.clone());
+        self.moving = free.fold(Vec::new(), |mut all: Vec<Range<usize>>, r| {
+            match all.last_mut() {
+                Some(last) if last.end == r.start => last.end = r.end,
+                _ => all.push(r),
+            }
+            all
+        });
     }
 
     fn not_finite(&self, what: String) -> Box<Diagnostic> {
@@ -356,6 +379,7 @@ impl<T: Real> Trainer<T> {
             theta: self.theta.to_vec(),
             ema: self.ema.as_ref().map(|e| e.to_vec()),
             memory: names.zip(&self.memory).map(|(name, m)| ((*name).to_owned(), m.to_vec())).collect(),
+            notes: String::new(),
         }
     }
 

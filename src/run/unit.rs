@@ -7,12 +7,16 @@
 use super::Real;
 use super::buffer::Aligned;
 use super::feed::{panels, transpose};
-use super::forward::{Feed, Forward, From, Request, Role, Step};
+use super::forward::{Feed, Forward, From, Packed, Request, Role, Step};
+use super::noise::Normals;
 use super::pool::Stop;
 use super::step::internal;
 use crate::backend::LANES;
 use crate::rng::Key;
-use crate::solve::{ChunkOut, KernelRhs, Observe, Plan, Problem, SampleCount, SolveError, SolverConfig, Workspace};
+use crate::solve::{
+    ChunkOut, KernelRhs, Observe, Plan, Problem, SampleCount, SolveError, SolverConfig, Stochastic, StochasticOut,
+    Workspace,
+};
 use crate::stage::Times;
 use std::ops::Range;
 
@@ -76,7 +80,7 @@ impl<T: Real> Desk<T> {
 pub(super) struct Pass<'a, T: Real> {
     pub forward: &'a Forward<T>,
     pub request: &'a Request<'a, T>,
-    pub packed: &'a [Aligned<T>],
+    pub packed: &'a [Packed<T>],
     pub solvers: &'a [&'a SolverConfig],
 }
 
@@ -86,7 +90,7 @@ impl<T: Real> Pass<'_, T> {
         let mut solve = 0;
         for (step, packed) in self.forward.steps.iter().zip(self.packed) {
             match &step.role {
-                Role::Map(results) => self.map(step, packed, results, &job.samples, desk)?,
+                Role::Map(results) => self.map(step, &packed.unit, results, &job.samples, desk)?,
                 Role::Solve { .. } => {
                     match self.solve(step, packed, self.solvers[solve], &job.samples, desk, job.counts[solve])? {
                         Ok(paid) => job.paid[solve] = paid,
@@ -156,32 +160,35 @@ impl<T: Real> Pass<'_, T> {
         }
     }
 
+    /// Brings what a right-hand side reads of each sample into `out`, `[tile][caps][LANES]`.
+    fn capture(&self, step: &Step<T>, caps: usize, samples: &Range<usize>, columns: &[Aligned<T>], out: &mut [T]) {
+        let mut capture = 0;
+        for feed in &step.feeds {
+            for (tile, first) in samples.clone().step_by(LANES).enumerate() {
+                let lanes = (samples.end - first).min(LANES);
+                self.fill(feed, columns, tile, first, lanes, &mut out[(tile * caps + capture) * LANES..]);
+            }
+            capture += feed.rows;
+        }
+    }
+
     /// Evaluations paid for, or why the solve failed, with samples counted in the work unit.
     fn solve(
         &self,
         step: &Step<T>,
-        packed: &[T],
+        packed: &Packed<T>,
         config: &SolverConfig,
         samples: &Range<usize>,
         desk: &mut Desk<T>,
         counts: &mut [SampleCount],
     ) -> Result<Result<u64, SolveError>, Stop> {
-        let Role::Solve { rows, dim, span, inits, results, solver: _, at, count } = &step.role else {
+        let Role::Solve { rows, dim, span, inits, results, solver: _, at, count, noise } = &step.role else {
             return Err(internal("a map is not a solve").into());
         };
         let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
         let widths = &self.forward.widths;
         let caps = rows.captures.len();
-        let mut capture = 0;
-        for feed in &step.feeds {
-            for tile in 0..tiles {
-                let first = samples.start + tile * LANES;
-                let lanes = (samples.end - first).min(LANES);
-                let Desk { columns, captures, .. } = &mut *desk;
-                self.fill(feed, columns, tile, first, lanes, &mut captures[(tile * caps + capture) * LANES..]);
-            }
-            capture += feed.rows;
-        }
+        self.capture(step, caps, samples, &desk.columns, &mut desk.captures);
         let state = |component: usize, tile: usize, width: usize| {
             (tile * dim + component) * LANES..(tile * dim + component + width) * LANES
         };
@@ -214,7 +221,7 @@ impl<T: Real> Pass<'_, T> {
                 Observe::PerSample { count: *count, times: &desk.at }
             }
         };
-        let rhs = KernelRhs::new(&*step.kernel, packed, rows.clone())
+        let rhs = KernelRhs::new(&*step.kernel, &packed.unit, rows.clone())
             .ok_or_else(|| internal("a right-hand side does not have the rows of its solve"))?;
         let problem = Problem {
             samples: n,
@@ -224,20 +231,36 @@ impl<T: Real> Pass<'_, T> {
             t1,
             observe,
         };
-        let plan = match Plan::new(&rhs, config, &problem) {
-            Ok(plan) => plan,
-            Err(error) => return Ok(Err(error.into())),
-        };
         let mut paid = 0;
-        for chunk in 0..plan.chunks() {
-            let own = plan.samples(chunk);
-            let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
-            let ends = &mut desk.ends[lanes.start * dim..lanes.end * dim];
-            let observed = &mut desk.observed[lanes.start * dim * count..lanes.end * dim * count];
-            let out = ChunkOut { ends, observed, counts: &mut counts[own] };
-            match plan.run(chunk, &mut desk.workspace, out, None) {
-                Ok(run) => paid += run.paid,
-                Err(error) => return Ok(Err(error)),
+        if let (Some(n), Some(packed)) = (noise, &packed.diffusion) {
+            let caps = n.rows.captures.len();
+            let mut captures = Aligned::zeros(caps * tiles * LANES);
+            self.capture(&n.step, caps, samples, &desk.columns, &mut captures);
+            let diffusion = KernelRhs::new(&*n.step.kernel, packed, n.rows.clone())
+                .ok_or_else(|| internal("a diffusion does not have the rows of its solve"))?;
+            let normals = Normals::new(self.request, n.site, samples.start);
+            let (drift, noise, problem) = (&rhs, &normals, &problem);
+            let solve = Stochastic { drift, diffusion: &diffusion, captures: &captures, noise, config, problem };
+            let (ends, observed) = (&mut desk.ends[..], &mut desk.observed[..]);
+            if let Err(error) = solve.run(&mut StochasticOut { ends, observed, counts }) {
+                return Ok(Err(error));
+            }
+            paid = counts.iter().map(|c| u64::from(c.evaluations)).sum();
+        } else {
+            let plan = match Plan::new(&rhs, config, &problem) {
+                Ok(plan) => plan,
+                Err(error) => return Ok(Err(error.into())),
+            };
+            for chunk in 0..plan.chunks() {
+                let own = plan.samples(chunk);
+                let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
+                let ends = &mut desk.ends[lanes.start * dim..lanes.end * dim];
+                let observed = &mut desk.observed[lanes.start * dim * count..lanes.end * dim * count];
+                let out = ChunkOut { ends, observed, counts: &mut counts[own] };
+                match plan.run(chunk, &mut desk.workspace, out, None) {
+                    Ok(run) => paid += run.paid,
+                    Err(error) => return Ok(Err(error)),
+                }
             }
         }
         for &(component, to) in results {

@@ -81,7 +81,7 @@ impl<T> Problem<'_, T> {
         (of(self.t0), of(self.t1))
     }
 
-    fn validate(&self, dim: usize, caps: usize) -> Result<(), ConfigError> {
+    pub(super) fn validate(&self, dim: usize, caps: usize) -> Result<(), ConfigError> {
         let padded = tiles(self.samples) * LANES;
         let length =
             |name, len, want| if len == want { Ok(()) } else { Err(ConfigError::BadLength { name, len, want }) };

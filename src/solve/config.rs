@@ -132,6 +132,11 @@ pub enum ConfigError {
         /// The method.
         method: String,
     },
+    /// An equation with noise, and a method that does not know what to do with it.
+    NotStochastic {
+        /// The method.
+        method: String,
+    },
     /// A number outside its range.
     BadValue {
         /// Its name.
@@ -167,6 +172,7 @@ impl std::fmt::Display for ConfigError {
             ConfigError::NoErrorEstimate { method } => {
                 write!(f, "`{method}` has no error estimate, so it cannot choose its steps by a tolerance")
             }
+            ConfigError::NotStochastic { method } => write!(f, "`{method}` cannot solve equations with noise"),
             ConfigError::BadValue { name, value, must } => write!(f, "{name} is {value}, but must be {must}"),
             ConfigError::BadLength { name, len, want } => write!(f, "{name} has {len} numbers instead of {want}"),
             ConfigError::BadObservation { sample, time } => {

@@ -1,4 +1,5 @@
-//! Initial-value problems for many samples: explicit Runge-Kutta steps, each sample at its own pace.
+//! Initial-value problems for many samples: explicit Runge-Kutta steps, each sample at its own pace; stochastic ones by fixed
+//! steps.
 //!
 //! A right-hand side ([`Rhs`]), a [`SolverConfig`] and a batch of samples ([`Problem`]) -> a [`Solution`]. Samples march in
 //! chunks; before each sweep the unfinished ones are packed to the front, and the right-hand side runs on whole panels of
@@ -15,6 +16,7 @@ mod failure;
 mod forward;
 mod real;
 mod rhs;
+mod sde;
 mod start;
 mod statistics;
 mod tape;
@@ -28,5 +30,6 @@ pub use failure::{Cause, LaneFailure, SolveError};
 pub use forward::ChunkRun;
 pub use real::Real;
 pub use rhs::{BarMap, KernelRhs, KernelTransposed, Rhs, RowMap, Transposed};
+pub use sde::{Noise, Stochastic, StochasticOut};
 pub use statistics::{SampleCount, Statistics};
 pub use tape::Tape;

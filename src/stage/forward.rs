@@ -6,7 +6,7 @@
 //! capture, and a capture is a column.
 
 use super::split::{Split, split, strip_layout, unit, without_stops};
-use super::{ForwardPlan, Segment, Source, Times, errors};
+use super::{Diffusion, ForwardPlan, Segment, Source, Times, errors};
 use crate::diag::Diagnostic;
 use crate::ir::{Dag, Level, NodeId, Op, Program, RegionId, Solve, eval, reachable};
 use std::collections::{BTreeSet, HashMap};
@@ -211,11 +211,15 @@ impl<'a> Cutter<'a> {
             }
             Some(at) => Some(Times::PerSample(self.columns[&at])),
         };
-        let rhs = unit(dag, &self.split, &right_hand_side(s), self.program.inputs.len(), |id| match *dag.op(id) {
-            Op::State(_, i) => Some(Source::State(i)),
-            Op::Time(_) => Some(Source::Time),
-            _ => captures.contains(&id).then(|| Source::Column(self.columns[&id])),
-        });
+        let side = |roots: &[NodeId]| {
+            unit(dag, &self.split, roots, self.program.inputs.len(), |id| match *dag.op(id) {
+                Op::State(_, i) => Some(Source::State(i)),
+                Op::Time(_) => Some(Source::Time),
+                _ => captures.contains(&id).then(|| Source::Column(self.columns[&id])),
+            })
+        };
+        let rhs = side(&s.derivs);
+        let noise = s.noise.as_ref().map(|n| Diffusion { unit: side(&n.diffusions), site: n.site.clone() });
         Ok(Segment::Solve {
             rhs,
             components: s.names.iter().zip(&s.inits).map(|(n, &x)| (n.clone(), dag.shape(x).to_vec())).collect(),
@@ -224,7 +228,7 @@ impl<'a> Cutter<'a> {
             results: results.to_vec(),
             solver: s.solver,
             at,
-            noise: s.noise.as_ref().map(|n| n.site.clone()),
+            noise,
         })
     }
 }

@@ -105,10 +105,18 @@ pub enum Segment {
         solver: u32,
         /// Times at which states are wanted instead of the end.
         at: Option<Times>,
-        /// The site of the noise of a stochastic equation; the right-hand side's outputs are then the derivatives and, behind
-        /// them, the diffusions, component by component.
-        noise: Option<String>,
+        /// What makes the equations stochastic.
+        noise: Option<Diffusion>,
     },
+}
+
+/// The noise of a solve: a factor of `dW` for each state element.
+#[derive(Clone, Debug)]
+pub struct Diffusion {
+    /// Reads states, time and captures; outputs are the diffusions, component by component.
+    pub unit: UnitSpec,
+    /// The qualified name of the noise.
+    pub site: String,
 }
 
 /// Observation times, from the start of a span to its end.

@@ -72,12 +72,12 @@ pub fn forward(f: &ForwardPlan) -> String {
                     Some(Times::Common(times)) => format!(" at {} times", times.len()),
                     Some(Times::PerSample(column)) => format!(" at the times of column {column}"),
                 };
-                let sides = match noise {
-                    None => "right-hand side".to_owned(),
-                    Some(site) => format!("drift, diffusion by {site}"),
-                };
-                let head = format!("solve {names:?} over columns {span:?}{at} from {inits:?} -> {results:?}; {sides}");
+                let head =
+                    format!("solve {names:?} over columns {span:?}{at} from {inits:?} -> {results:?}; right-hand side");
                 out += &unit(&head, rhs);
+                if let Some(n) = noise {
+                    out += &unit(&format!("  diffusion, by the noise of {}", n.site), &n.unit);
+                }
             }
         }
     }

@@ -38,7 +38,7 @@ pub fn summary(record: &RunRecord, report: Option<&Path>, colours: bool) -> Stri
     if let Some(path) = report {
         out += &format!("\nreport  {}\n", path.display());
     }
-    if let Some(resume) = record.resume.as_ref().filter(|_| record.interrupted) {
+    if let Some(resume) = record.resume.as_ref().filter(|_| record.interrupted || record.failed.is_some()) {
         out += &format!("resume  {resume}\n");
     }
     out
@@ -60,14 +60,14 @@ fn headline(record: &RunRecord) -> String {
     }
     parts.push(number::duration(record.seconds));
     let mut line = parts.join(" · ");
-    if record.interrupted {
+    if record.interrupted || record.failed.is_some() {
         let planned = record.axes.iter().map(|a| a.labels.len()).product::<usize>() * record.seeds.len().max(1);
         let finished = record.cells.iter().filter(|c| c.finished).count();
-        line += "\ninterrupted";
+        line += if record.failed.is_some() { "\nfailed" } else { "\ninterrupted" };
         if planned > 1 {
             line += &format!(", {finished} of {planned} cells finished");
         }
-        if let Some(cell) = record.cells.iter().find(|c| !c.finished && c.steps_planned > 0) {
+        if let Some(cell) = record.cells.iter().find(|c| !c.finished && c.steps_done < c.steps_planned) {
             line += &format!(
                 "{} at step {} of {}",
                 if planned > 1 { ", the next" } else { "" },

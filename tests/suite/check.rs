@@ -21,6 +21,12 @@ pub const RUN_TIME: &[Code] = &[
     Code::CannotWrite,
     Code::ExpectFailed,
     Code::BadCheckpoint,
+    Code::OtherVersion,
+    Code::FolderInUse,
+    Code::MissingValue,
+    Code::Ragged,
+    Code::DataEmpty,
+    Code::DataFormat,
     Code::Internal,
 ];
 

@@ -66,7 +66,7 @@ fn a_second_process_is_kept_out_until_the_first_ends() {
     let first = RunFolder::create(&Place::Under(base.path().into()), "moons", "seed 0").unwrap();
     let path = first.path().to_path_buf();
     let refusal = RunFolder::open(&path).unwrap_err();
-    assert_eq!(refusal.code, Code::CannotWrite);
+    assert_eq!(refusal.code, Code::FolderInUse);
     assert!(refusal.message.contains("another flowc"));
     drop(first);
     assert_eq!(RunFolder::open(&path).unwrap().path(), path);

@@ -161,6 +161,7 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         steps_done: 20_000,
         steps_planned: 20_000,
         loss,
+        validation: vec![],
         loss_floor: None,
         metrics,
         parameters: 33_922,
@@ -224,6 +225,7 @@ fn make_comparison() -> RunRecord {
         reproduce: "flowc run specs/three-paths.flow".into(),
         resume: None,
         interrupted: false,
+        failed: None,
         seconds: 432.0,
     }
 }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 pub type Field<T> = fn(t: T, y: &[T], c: &[T], dy: &mut [T]);
 
 /// A field in plain Rust, lane by lane.
-struct Plain<T> {
+pub struct Plain<T> {
     dim: usize,
     caps: usize,
     rows: RowMap,
@@ -20,7 +20,7 @@ struct Plain<T> {
 }
 
 impl<T> Plain<T> {
-    fn new(dim: usize, caps: usize, field: Field<T>) -> Self {
+    pub fn new(dim: usize, caps: usize, field: Field<T>) -> Self {
         Plain { dim, caps, rows: RowMap::in_order(dim, caps), field }
     }
 }

@@ -20,6 +20,7 @@ pub fn tableau(name: &str, c: &str, a: &str, b: &str, order: u32) -> Tableau {
         order,
         residual: integer(0),
         interpolant: None,
+        noise: None,
     }
 }
 

@@ -28,6 +28,7 @@ fn example<T: Real>(table: &ParamTable) -> Checkpoint<T> {
         theta: vector(0.5),
         ema: Some(vector(1.5)),
         memory: vec![("mean".into(), vector(2.5)), ("mean_square".into(), vector(3.5))],
+        notes: "seconds 12.5\n".into(),
     }
 }
 

@@ -1,0 +1,261 @@
+//! Which cells run when: in the order of the plan, or several at once on a thread each.
+//!
+//! A plan -> tasks. A task is a seed with all arms that share a training, its stages in order: what is equal is trained once.
+//! Tasks share nothing, so they run side by side wherever there are enough of them; a cell's bits depend on neither. Deliberately
+//! absent: what a cell does.
+
+use super::cell::{self, After, Known, Place};
+use super::cell_name;
+use super::programs::Programs;
+use super::sets::Store;
+use super::shared::Shared;
+use crate::backend::Backend;
+use crate::diag::Diagnostic;
+use crate::plan::{Arm, RunPlan, TrainPlan};
+use crate::report::record::Cell;
+use crate::run::Real;
+use crate::run::pool::Pool;
+use crate::term::interrupt::stop_requested;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Everything that decides what a training comes to, but for seed and stage.
+pub fn fingerprint(plan: &TrainPlan) -> String {
+    let program = |p: &crate::ir::Program| {
+        let inits: Vec<String> = p.params.iter().map(|d| format!("{:?}", d.init)).collect();
+        format!("{}{}", crate::ir::print::program(p), inits.join(","))
+    };
+    let mut text = program(&plan.objective);
+    for h in &plan.hosts {
+        text += &format!("{:?} {} {}", h.kind, program(&h.programs.0), program(&h.programs.1));
+    }
+    for d in &plan.datasets {
+        text += &format!("{} {} {} {:?} {:?}", d.site, d.count, program(&d.program), d.solvers, d.default_solver);
+    }
+    let rate = match &plan.rate {
+        crate::plan::Rate::Constant(x) => format!("{x:?}"),
+        crate::plan::Rate::Schedule(p) => program(p),
+    };
+    let factor = plan.factor.as_ref().map(program);
+    let validation = plan.validation.as_ref().map(|v| (program(&v.objective.program), v.every, v.samples));
+    text += &format!(
+        "{rate} {factor:?} {validation:?} {:?} {} {} {:?}",
+        plan.optimizer, plan.batch, plan.steps, plan.seconds
+    );
+    text += &format!("{} {:?} {:?}", plan.fresh, plan.ema, plan.clip);
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// A seed with arms (indices into the plan, ascending) that share trainings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Task {
+    seed: u64,
+    arms: Vec<usize>,
+}
+
+/// The tasks of a plan, in the order of their first cell.
+fn tasks(plan: &RunPlan) -> Vec<Task> {
+    let stages = plan.stages.len().max(1);
+    // Chains of stages, grouped by the first training.
+    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    for (i, chain) in plan.arms.chunks(stages).enumerate() {
+        let arms = i * stages..(i * stages + chain.len());
+        // Without training there is nothing to share.
+        let key = chain[0].train.as_ref().map_or_else(|| format!("arm {i}"), fingerprint);
+        match groups.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, all)) => all.extend(arms),
+            None => groups.push((key, arms.collect())),
+        }
+    }
+    groups
+        .into_iter()
+        .flat_map(|(_, arms)| plan.seeds.iter().map(move |&seed| Task { seed, arms: arms.clone() }))
+        .collect()
+}
+
+/// Steps of training in a task, as far as they are known.
+fn steps(plan: &RunPlan, task: &Task) -> u64 {
+    let mut seen: Vec<(Option<usize>, String)> = Vec::new();
+    let mut total = 0;
+    for &i in &task.arms {
+        let Some(t) = plan.arms[i].train.as_ref().filter(|t| t.seconds.is_none()) else { continue };
+        let key = (plan.arms[i].stage, fingerprint(t));
+        if !seen.contains(&key) {
+            seen.push(key);
+            total += t.steps;
+        }
+    }
+    total
+}
+
+/// What all workers see.
+struct Work<'a, 's, T: Real> {
+    plan: &'a RunPlan,
+    backend: &'a dyn Backend<T>,
+    shared: &'a Shared<'s>,
+    /// The rows of data.
+    store: Arc<Store<T>>,
+    /// For each arm and seed in the order of the record.
+    cells: Mutex<Vec<Option<Cell>>>,
+    failure: Mutex<Option<(usize, Diagnostic)>>,
+}
+
+/// Runs every cell; the cells that began, in order, and the first failure.
+pub fn run<T: Real>(
+    plan: &RunPlan,
+    backend: &dyn Backend<T>,
+    pool: Pool,
+    shared: &Shared<'_>,
+) -> (Vec<Cell>, Option<Diagnostic>) {
+    let tasks = tasks(plan);
+    let cells = vec![None; plan.arms.len() * plan.seeds.len()];
+    let store = match Store::new(&plan.sets, backend, pool) {
+        Ok(s) => s,
+        Err(d) => return (vec![], Some(d)),
+    };
+    let work = Work { plan, backend, shared, store, cells: Mutex::new(cells), failure: Mutex::new(None) };
+    let threads = pool.threads();
+    // A rest that would leave more than half of the threads idle gets all of them, one task after the other.
+    let rest = tasks.len() % threads;
+    let beside = if threads == 1 || tasks.len() < threads {
+        0
+    } else if rest * 2 > threads {
+        tasks.len()
+    } else {
+        tasks.len() - rest
+    };
+    let programs: Compiled<T> = HashMap::new().into();
+    let next = AtomicUsize::new(0);
+    if beside > 0 {
+        shared.side_by_side(tasks[..beside].iter().map(|t| steps(plan, t)).sum());
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(beside) {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    if i >= beside || work.ended() {
+                        return;
+                    }
+                    work.task(&tasks[i], Pool::new(Some(1)), &programs);
+                }
+            });
+        }
+    });
+    if beside > 0 {
+        shared.one_by_one();
+    }
+    let programs: Compiled<T> = HashMap::new().into();
+    for task in &tasks[beside..] {
+        if work.ended() {
+            break;
+        }
+        work.task(task, pool, &programs);
+    }
+    let cells = work.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let failure = work.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (cells.into_iter().flatten().collect(), failure.map(|(_, d)| d))
+}
+
+/// Programs of arms that are compiled already.
+type Compiled<T> = Mutex<HashMap<usize, Arc<Programs<T>>>>;
+
+impl<T: Real> Work<'_, '_, T> {
+    fn ended(&self) -> bool {
+        stop_requested() || self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn programs(&self, arm: usize, pool: Pool, all: &Compiled<T>) -> Result<Arc<Programs<T>>, Diagnostic> {
+        let known = || all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(p) = known().get(&arm) {
+            return Ok(p.clone());
+        }
+        let p = Arc::new(Programs::new(&self.plan.arms[arm], &self.store, self.backend, pool)?);
+        known().insert(arm, p.clone());
+        Ok(p)
+    }
+
+    /// Runs the cells of a task until one fails.
+    fn task(&self, task: &Task, pool: Pool, all: &Compiled<T>) {
+        let done: Vec<Option<Cell>> = task.arms.iter().map(|&i| self.finished(i, task.seed)).collect();
+        if done.iter().all(Option::is_some) {
+            for (&i, cell) in task.arms.iter().zip(done) {
+                self.cells.lock().unwrap_or_else(PoisonError::into_inner)[self.number(i, task.seed)] = cell;
+            }
+            return;
+        }
+        let mut known = Known::new();
+        let begin = || After { named: HashMap::new(), key: String::new() };
+        let mut before = begin();
+        for &i in &task.arms {
+            let arm = &self.plan.arms[i];
+            if self.ended() {
+                return;
+            }
+            if arm.stage.is_none_or(|s| s == 0) {
+                before = begin();
+            }
+            match self.cell(i, task.seed, pool, all, &before, &mut known) {
+                Ok(after) => before = after,
+                Err((number, d)) => {
+                    let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    // The same failure is told whatever runs beside it: that of the first cell.
+                    if first.as_ref().is_none_or(|(n, _)| *n > number) {
+                        *first = Some((number, d));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The place of a cell in the record.
+    fn number(&self, arm: usize, seed: u64) -> usize {
+        let of_seed = self.plan.seeds.iter().position(|s| *s == seed).unwrap_or(0);
+        arm * self.plan.seeds.len() + of_seed
+    }
+
+    /// Calls `f` with the place of a cell.
+    fn at<R>(&self, arm: usize, seed: u64, f: impl FnOnce(&Place<'_>) -> R) -> R {
+        let (plan, number) = (self.plan, self.number(arm, seed));
+        let name = cell_name(plan, &plan.arms[arm], seed);
+        let total = plan.arms.len() * plan.seeds.len();
+        f(&Place {
+            folder: self.shared.folder,
+            name: name.as_deref(),
+            label: name.clone().map(|n| (n, number + 1, total)),
+            stages: &plan.stages,
+            stage: plan.arms[arm].stage.unwrap_or(0),
+        })
+    }
+
+    fn finished(&self, arm: usize, seed: u64) -> Option<Cell> {
+        self.at(arm, seed, |place| self.shared.finished(place))
+    }
+
+    fn cell(
+        &self,
+        index: usize,
+        seed: u64,
+        pool: Pool,
+        all: &Compiled<T>,
+        before: &After<T>,
+        known: &mut Known<T>,
+    ) -> Result<After<T>, (usize, Diagnostic)> {
+        let arm: &Arm = &self.plan.arms[index];
+        let number = self.number(index, seed);
+        let mut cell = Cell { labels: arm.labels.clone(), seed, ..Cell::default() };
+        let (outcome, finished) = self.at(index, seed, |place| {
+            let outcome = self.programs(index, pool, all).and_then(|programs| {
+                cell::run(arm, seed, &programs, self.backend, pool, place, self.shared, before, known, &mut cell)
+            });
+            (outcome, self.shared.finish(place, &cell))
+        });
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(cell);
+        match (outcome, finished) {
+            (Err(d), _) | (Ok(_), Err(d)) => Err((number, d)),
+            (Ok(after), Ok(())) => Ok(after),
+        }
+    }
+}

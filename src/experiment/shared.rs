@@ -1,0 +1,145 @@
+//! What the cells of a run share: the folder, the file of lines, the terminal.
+//!
+//! Invariant: one line of progress whatever runs beside what; a finished cell is on disk before anything says so. Deliberately
+//! absent: results that are still being made.
+
+use super::cell::Place;
+use crate::diag::Diagnostic;
+use crate::folder::{JsonLines, RunFolder};
+use crate::report::record::Cell;
+use crate::term::{Phase, Progress};
+use serde_json::Value;
+use std::cell::Cell as Slot;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One run as its cells see it.
+pub struct Shared<'a> {
+    /// The run folder.
+    pub folder: &'a RunFolder,
+    /// The hash that checkpoints bear.
+    pub hash: String,
+    /// Whether checkpoints and finished cells are taken up.
+    pub resume: bool,
+    /// Time between checkpoints.
+    pub checkpoint_every: Duration,
+    lines: Mutex<JsonLines>,
+    progress: Mutex<&'a mut Progress>,
+    /// Steps done by all cells, while several run at once.
+    together: Mutex<Option<u64>>,
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Shared<'a> {
+    /// Opens `metrics.jsonl`.
+    pub fn new(
+        folder: &'a RunFolder,
+        hash: String,
+        checkpoint_every: Duration,
+        progress: &'a mut Progress,
+    ) -> Result<Shared<'a>, Diagnostic> {
+        Ok(Shared {
+            folder,
+            hash,
+            resume: folder.resumed(),
+            checkpoint_every,
+            lines: Mutex::new(folder.metrics()?),
+            progress: Mutex::new(progress),
+            together: Mutex::new(None),
+        })
+    }
+
+    /// Appends to `metrics.jsonl`.
+    pub fn line(&self, value: &Value) -> Result<(), Diagnostic> {
+        lock(&self.lines).append(value)
+    }
+
+    /// Drops lines of `metrics.jsonl` that will be written again: those of this cell behind a step.
+    pub fn forget(&self, place: &Place<'_>, seed: u64, behind: u64) -> Result<(), Diagnostic> {
+        let own = |v: &Value| v["cell"].as_str() == place.name && v["seed"].as_u64() == Some(seed);
+        let early = |v: &Value| v["step"].as_u64().is_some_and(|s| s <= behind);
+        lock(&self.lines).retain(|v| !own(v) || early(v))
+    }
+
+    /// Keeps a finished cell.
+    pub fn finish(&self, place: &Place<'_>, cell: &Cell) -> Result<(), Diagnostic> {
+        if cell.finished { self.folder.write_json(&self.folder.cell(place.name), cell) } else { Ok(()) }
+    }
+
+    /// A cell that was finished before the run was stopped.
+    pub fn finished(&self, place: &Place<'_>) -> Option<Cell> {
+        if !self.resume {
+            return None;
+        }
+        let text = std::fs::read_to_string(self.folder.file(&self.folder.cell(place.name))).ok()?;
+        // What cannot be read is made again.
+        serde_json::from_str(&text).ok().filter(|c: &Cell| c.finished)
+    }
+
+    /// From here on cells run side by side: one line counts the steps of all.
+    pub fn side_by_side(&self, total: u64) {
+        let phase = Phase { what: "train".into(), cell: None, from: 0, total };
+        lock(&self.progress).begin(phase);
+        *lock(&self.together) = Some(0);
+    }
+
+    /// Cells run one after the other again.
+    pub fn one_by_one(&self) {
+        *lock(&self.together) = None;
+        lock(&self.progress).end();
+    }
+
+    /// Begins to count; `seconds` if those are the budget.
+    pub fn phase(&self, what: &str, place: &Place<'_>, from: u64, total: u64, seconds: Option<f64>) -> Counter<'_, 'a> {
+        let together = lock(&self.together).is_some();
+        if !together {
+            let total = seconds.map_or(total, |s| s.ceil() as u64);
+            let from = if seconds.is_some() { 0 } else { from };
+            lock(&self.progress).begin(Phase { what: what.into(), cell: place.label.clone(), from, total });
+        }
+        Counter { shared: self, together, training: what == "train" && seconds.is_none(), last: Slot::new(from) }
+    }
+}
+
+/// Counts the steps of a phase; ends it when it goes.
+pub struct Counter<'a, 's> {
+    shared: &'a Shared<'s>,
+    together: bool,
+    training: bool,
+    last: Slot<u64>,
+}
+
+impl Counter<'_, '_> {
+    /// A step of training with its loss.
+    pub fn step(&self, step: u64, loss: f64) {
+        self.count(step, Some(loss));
+    }
+
+    /// So many are done.
+    pub fn done(&self, step: u64) {
+        self.count(step, None);
+    }
+
+    fn count(&self, step: u64, loss: Option<f64>) {
+        if !self.together {
+            lock(&self.shared.progress).step(step, loss);
+        } else if self.training {
+            let new = step.saturating_sub(self.last.replace(step));
+            let mut together = lock(&self.shared.together);
+            let done = together.unwrap_or(0) + new;
+            *together = Some(done);
+            lock(&self.shared.progress).step(done, None);
+        }
+    }
+}
+
+impl Drop for Counter<'_, '_> {
+    fn drop(&mut self) {
+        if !self.together {
+            lock(&self.shared.progress).end();
+        }
+    }
+}
