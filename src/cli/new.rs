@@ -97,7 +97,7 @@ pub fn new(args: &NewArgs) -> ExitCode {
                 "{shown} is written. Next:\n\n  flowc run {shown}    train, sample, measure, write a report\n  \
                  flowc check {shown}  say everything that is wrong\n  flowc std{:1$}        what the library has\n",
                 "",
-                width.saturating_sub(1)
+                width.saturating_sub(3)
             ));
             ExitCode::SUCCESS
         }
