@@ -7,6 +7,7 @@
 mod arms;
 mod blocks;
 mod budget;
+mod budget_errors;
 pub mod errors;
 pub mod expect;
 mod feasible;
@@ -17,6 +18,7 @@ mod labels;
 mod means;
 mod metrics;
 mod noise;
+mod only;
 mod paths;
 mod show;
 pub(crate) mod solver;
