@@ -33,6 +33,7 @@ mod rng;
 mod robust;
 mod run;
 mod sde;
+mod small_matrices;
 mod solve;
 mod stage;
 mod stages;
