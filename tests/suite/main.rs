@@ -5,6 +5,7 @@ mod backend;
 mod backward;
 mod check;
 mod cli;
+mod data;
 mod detest;
 mod docs;
 mod einsum;
