@@ -7,6 +7,7 @@
 mod arms;
 mod blocks;
 mod budget;
+mod budget_errors;
 pub mod errors;
 pub mod expect;
 mod feasible;
@@ -18,6 +19,7 @@ mod means;
 pub mod metric_programs;
 mod metrics;
 mod noise;
+mod only;
 mod path_errors;
 mod paths;
 mod show;

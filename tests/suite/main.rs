@@ -27,6 +27,7 @@ mod print;
 mod programs;
 mod report;
 mod report_records;
+mod resume;
 mod rng;
 mod robust;
 mod run;
