@@ -6,7 +6,8 @@ use crate::diag::{Code, Sink};
 use crate::elaborate::builtin::Builtin;
 use crate::source::Span;
 use crate::syntax::ast::{
-    Arg, Body, DefKind, Define, Expr, ExprKind, Formal, Ident, Item, ItemKind, ParamInit, Pattern, Stmt, StmtKind, TypeExpr,
+    Arg, Body, DefKind, Define, Expr, ExprKind, Formal, Ident, Item, ItemKind, ParamInit, Pattern, Stmt, StmtKind,
+    TypeExpr,
 };
 use std::collections::{BTreeMap, HashSet};
 

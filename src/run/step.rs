@@ -7,8 +7,8 @@
 use super::Real;
 use super::buffer::Aligned;
 use super::data_cols::{ColumnSource, Columns};
-use super::feed::{DrawFeed, panels, transpose};
 use super::failure::worst;
+use super::feed::{DrawFeed, panels, transpose};
 use super::forward::Request;
 use super::objective::{self, ChunkOf, Objective, Part};
 use super::optim::{clip_scale, square_sum, tree_sum};

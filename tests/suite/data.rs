@@ -34,9 +34,7 @@ fn formats_agree() {
     let dir = tempfile::tempdir().expect("a folder");
     let rows: Vec<[f64; 3]> = (0..40).map(|k| [f64::from(k % 7), f64::from(k) - 20.0, f64::from(k % 3)]).collect();
     let flat: Vec<f64> = rows.iter().flatten().copied().collect();
-    let lines = |s: &str| -> String {
-        rows.iter().map(|r| format!("{}{s}{}{s}{}\n", r[0], r[1], r[2])).collect()
-    };
+    let lines = |s: &str| -> String { rows.iter().map(|r| format!("{}{s}{}{s}{}\n", r[0], r[1], r[2])).collect() };
     let csv = write(dir.path(), "a.csv", format!("a,b,y\n{}", lines(",")).as_bytes());
     let tsv = write(dir.path(), "a.tsv", format!("a\tb\ty\n{}", lines("\t")).as_bytes());
     let bare = write(dir.path(), "b.csv", lines(";").as_bytes());
