@@ -16,10 +16,10 @@ pub struct History {
     pub open: (f64, u64),
     /// Wall-clock seconds of training.
     pub seconds: f64,
-    /// Seconds of a step, one for each section since the run was taken up.
-    pub step_times: Vec<f64>,
     /// Whether the seconds are the budget: only then do they belong to the state of a run.
     pub timed: bool,
+    /// Seconds of a step, one for each section since the run was taken up.
+    pub step_times: Vec<f64>,
 }
 
 impl History {
@@ -65,8 +65,8 @@ mod tests {
             validation: vec![(5, 1e300)],
             open: (-0.3, 2),
             seconds: 1.0 / 3.0,
-            step_times: vec![],
             timed: true,
+            step_times: vec![],
         };
         assert_eq!(History::from_text(&h.to_text()), Some(h));
         assert_eq!(History::from_text("loss 1"), None);

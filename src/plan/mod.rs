@@ -15,6 +15,8 @@ mod gradient;
 mod habits;
 mod label_errors;
 mod labels;
+mod lint;
+mod lint_errors;
 mod means;
 pub mod metric_programs;
 mod metrics;
