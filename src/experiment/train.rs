@@ -13,19 +13,22 @@ use super::{coupling, mixed, rows};
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Op, Program};
-use crate::plan::{Optimizer, Rate, Rule, TrainPlan, Validation};
+use crate::plan::{Gradient, Optimizer, Rate, Rule, TrainPlan, Validation};
+use crate::report::record;
 use crate::run::Real;
 use crate::run::checkpoint;
 use crate::run::data_cols::{ColumnSource, Columns};
+use crate::run::objective::{Mode, Solving};
 use crate::run::optim;
 use crate::run::pool::Pool;
 use crate::run::train::{StepReport, TrainConfig, Trainer};
-use crate::stage;
 use crate::term::interrupt::stop_requested;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Bytes that a step may keep of the stages of its solves, if the spec leaves the choice.
+const BUDGET: usize = 256 << 20;
 /// Points of the loss curve that are kept.
 const CURVE: u64 = 400;
 /// Steps of a point where their number is not known.
@@ -44,6 +47,8 @@ pub struct Trained<T> {
     pub steps: (u64, u64),
     /// Curves.
     pub history: History,
+    /// What its solves cost since it was begun or resumed.
+    pub solver: Vec<record::SolverStatistics>,
     /// Seconds of compilation.
     pub compile: f64,
     /// What stopped it early, if something did.
@@ -96,7 +101,7 @@ impl<T: Real> Look<T> {
         let program = Compiled::solving(&v.objective, backend, pool)?.reading(store);
         let seed = mixed(seed, "validate");
         let mut columns = Columns::zeros(&v.objective.program.inputs, v.samples);
-        if let Some(source) = coupling::source(&v.hosts, seed, store, backend)? {
+        if let Some(source) = coupling::source(&v.hosts, seed, "validate", store, backend)? {
             source.fill(0, &mut columns).map_err(|d| *d)?;
         }
         Ok(Look { program, columns, every: v.every, samples: v.samples, seed })
@@ -114,25 +119,61 @@ impl<T: Real> Look<T> {
     }
 }
 
+/// How the solves of a training are made.
+fn solving(plan: &TrainPlan) -> Solving {
+    Solving {
+        solvers: plan.solvers.clone(),
+        default_solver: plan.default_solver.clone(),
+        mode: match plan.gradient {
+            Gradient::Auto => Mode::Exact { budget: BUDGET },
+            Gradient::Backprop => Mode::Exact { budget: usize::MAX / 2 },
+            Gradient::Checkpoint(n) => Mode::Snapshots(n),
+            Gradient::Adjoint { rtol, atol } => Mode::Adjoint { rtol, atol },
+        },
+    }
+}
+
+/// What the solves of a training cost, for the record.
+fn statistics<T: Real>(trainer: &Trainer<T>) -> Vec<record::SolverStatistics> {
+    let costs = trainer.costs().into_iter();
+    costs
+        .map(|(method, cost)| record::SolverStatistics {
+            phase: "train".to_owned(),
+            solver: method,
+            evaluations: cost.evaluations,
+            evaluations_backward: cost.backward,
+            accepted: cost.accepted,
+            rejected: cost.rejected,
+            per_sample: Some(record::Spread {
+                min: f64::from(cost.steps_range.0),
+                mean: (cost.accepted + cost.rejected) as f64 / cost.samples.max(1) as f64,
+                max: f64::from(cost.steps_range.1),
+            }),
+            bytes: Some(cost.bytes),
+        })
+        .collect()
+}
+
 /// The trainer of a plan, with its parameters as the stage begins.
-fn trainer<T: Real>(
+#[allow(clippy::too_many_arguments)]
+pub fn trainer<T: Real>(
     plan: &TrainPlan,
     seed: u64,
     start: &Named<T>,
     store: &Arc<Store<T>>,
-    place: &Place<'_>,
+    stages: &[String],
+    stage: usize,
     backend: &dyn Backend<T>,
     pool: Pool,
 ) -> Result<Trainer<T>, Diagnostic> {
     let program = optimized(&plan.objective)?;
     let loss = program.output("loss").expect("an objective's program has a loss");
-    let gradient = stage::gradient(&program, loss)?;
     // Every stage has random numbers of its own.
-    let own = if place.stage == 0 { seed } else { mixed(seed, &place.stages[place.stage]) };
-    let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, place.stages);
+    let own = if stage == 0 { seed } else { mixed(seed, &stages[stage]) };
+    let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, stages);
     let theta_of = |c: &Compiled<T>| begin(&c.program().params);
     let mut sources = store.sources(&program, own)?;
-    sources.extend(coupling::source(&plan.hosts, own, store, backend)?);
+    sources.extend(coupling::source(&plan.hosts, own, "train", store, backend)?);
     sources.extend(rows::sources(&plan.datasets, own, backend, pool, &theta_of)?);
     let source: Option<Box<dyn ColumnSource<T>>> = if sources.is_empty() { None } else { Some(Box::new(sources)) };
     let config = TrainConfig {
@@ -142,9 +183,15 @@ fn trainer<T: Real>(
         ema: plan.ema.map(|decay| optim::Ema { decay }),
         clip: plan.clip,
     };
-    let mut trainer = Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?;
+    let mut trainer = if crate::stage::solves(&program, loss) {
+        let objective = crate::stage::objective(&program, loss)?;
+        Trainer::solving(&program, objective, solving(plan), backend, pool, config, source).map_err(|d| *d)?
+    } else {
+        let gradient = crate::stage::gradient(&program, loss)?;
+        Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?
+    };
     let theta = begin(&program.params);
-    trainer.begin(&theta, |name| super::cell::stage_of(name, place.stages).is_some());
+    trainer.begin(&theta, |name| super::cell::stage_of(name, stages).is_some());
     Ok(trainer)
 }
 
@@ -165,14 +212,15 @@ pub fn train<T: Real>(
     if plan.fresh {
         start.retain(|name, _| super::cell::stage_of(name, place.stages).is_some());
     }
-    let mut trainer = trainer(plan, seed, &start, store, place, backend, pool)?;
+    let mut trainer = trainer(plan, seed, &start, store, place.stages, place.stage, backend, pool)?;
     let look = plan.validation.as_ref().map(|v| Look::new(v, seed, store, backend, pool)).transpose()?;
     let compile = compile.elapsed().as_secs_f64();
     let path = place.folder.checkpoint(place.name);
-    let mut history = History::default();
+    let mut history = History { timed: plan.seconds.is_some(), ..History::default() };
     if shared.resume && path.exists() {
         history = restore(&mut trainer, &path, shared)?;
-        shared.forget(place, seed, trainer.steps())?;
+        let spent = shared.forget(place, seed, trainer.steps())?;
+        history.seconds = history.seconds.max(spent);
     } else if shared.resume {
         shared.forget(place, seed, 0)?;
     }
@@ -205,6 +253,7 @@ pub fn train<T: Real>(
         let clock = Instant::now();
         reports.clear();
         let result = trainer.run(&rates, &mut reports);
+        history.step_times.push(clock.elapsed().as_secs_f64() / n as f64);
         history.seconds = spent_before + began.elapsed().as_secs_f64();
         for r in &reports {
             history.open = (history.open.0 + r.loss, history.open.1 + 1);
@@ -248,6 +297,7 @@ pub fn train<T: Real>(
         parameters: trained_numbers(&trainer, place.stages),
         steps: (trainer.steps(), planned),
         history,
+        solver: statistics(&trainer),
         compile,
         stopped,
     })

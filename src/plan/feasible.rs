@@ -21,8 +21,10 @@ pub fn check(program: &Program, at: Span, sources: &SourceMap, sink: &mut Sink) 
         return true;
     }
     let expanded = autodiff::expand(program);
-    let staged =
-        expanded.and_then(|p| if p.output("loss").is_some() { Ok(()) } else { stage::forward(&p).map(|_| ()) });
+    let staged = expanded.and_then(|p| match p.output("loss") {
+        Some(loss) => stage::trainable(&p, loss),
+        None => stage::forward(&p).map(|_| ()),
+    });
     match staged {
         Ok(()) => true,
         Err(d) => {
@@ -33,10 +35,11 @@ pub fn check(program: &Program, at: Span, sources: &SourceMap, sink: &mut Sink) 
 }
 
 /// Moves a place within the library to where the user asked for it.
-fn blame(mut d: Diagnostic, at: Span, sources: &SourceMap) -> Diagnostic {
+pub fn blame(mut d: Diagnostic, at: Span, sources: &SourceMap) -> Diagnostic {
     let inside = d.primary.as_ref().is_none_or(|l| sources.file(l.span.file).is_std);
     if inside {
         let here = Label { span: at, text: "asked for here".to_owned() };
+        d.secondary.retain(|l| l.span != at);
         d.secondary.extend(d.primary.replace(here));
     }
     d

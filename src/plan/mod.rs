@@ -7,15 +7,22 @@
 mod arms;
 mod blocks;
 mod budget;
+mod budget_errors;
 pub mod errors;
 pub mod expect;
 mod feasible;
+mod gradient;
 mod habits;
 mod label_errors;
 mod labels;
+mod lint;
+mod lint_errors;
 mod means;
+pub mod metric_programs;
 mod metrics;
 mod noise;
+mod only;
+mod path_errors;
 mod paths;
 mod show;
 pub(crate) mod solver;
@@ -24,6 +31,7 @@ mod tableau_errors;
 pub(crate) mod tableaux;
 
 pub use arms::plan;
+pub use gradient::Gradient;
 pub use metrics::{METRICS, MetricInfo, MetricKind};
 pub use show::Shown;
 
@@ -105,6 +113,12 @@ pub struct TrainPlan {
     pub objective: Program,
     /// Columns that the host makes.
     pub hosts: Vec<HostUse>,
+    /// What `Solve::solver` indexes.
+    pub solvers: Vec<SolverConfig>,
+    /// For solves without a solver of their own.
+    pub default_solver: SolverConfig,
+    /// How gradients pass through solves.
+    pub gradient: Gradient,
     /// Rows that the host makes once.
     pub datasets: Vec<DatasetUse>,
     /// The update rule.
