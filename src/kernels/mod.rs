@@ -20,6 +20,7 @@ mod maps;
 mod math;
 mod pack;
 pub mod scalar;
+pub mod scan;
 mod sum;
 mod table;
 mod vector;

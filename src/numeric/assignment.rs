@@ -7,7 +7,7 @@
 //! each row left over makes them exact. O(n^3), deterministic. Deliberately absent: rectangular and sparse problems,
 //! approximations.
 
-use crate::kernels::{Math, wide};
+use crate::kernels::{Math, scan, wide};
 
 /// An optimal assignment and its proof.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +57,11 @@ impl std::error::Error for AssignmentError {}
 const NONE: usize = usize::MAX;
 
 /// The first round's step, as a share of the range of costs.
-const FIRST_STEP: f64 = 0.05;
+const FIRST_STEP: f32 = 0.05;
 /// The last round's step is about this share of range / n.
-const LAST_STEP: f64 = 0.03;
+const LAST_STEP: f32 = 0.03;
 /// Steps fall by this factor.
-const STEP_FALL: f64 = 7.0;
+const STEP_FALL: f32 = 7.0;
 /// Most bids of a round, times n.
 const BIDS: usize = 64;
 
@@ -96,92 +96,9 @@ wide! {
     }
 }
 
-wide! {
-    /// The least and second least of `row - v`, infinite if there are not as many.
-    fn best_two<T: Math>(row: &[T], v: &[T], infinity: T) -> (T, T) {
-        let (mut best, mut second) = ([infinity; WIDE], [infinity; WIDE]);
-        let ((rows, row_rest), (vs, v_rest)) = (row.as_chunks::<WIDE>(), v[..row.len()].as_chunks::<WIDE>());
-        for (row, v) in rows.iter().zip(vs) {
-            for l in 0..WIDE {
-                let d = row[l] - v[l];
-                let rest = if d < best[l] { best[l] } else { d };
-                best[l] = if d < best[l] { d } else { best[l] };
-                second[l] = if rest < second[l] { rest } else { second[l] };
-            }
-        }
-        for (l, (&c, &v)) in row_rest.iter().zip(v_rest).enumerate() {
-            let d = c - v;
-            let rest = if d < best[l] { best[l] } else { d };
-            best[l] = if d < best[l] { d } else { best[l] };
-            second[l] = if rest < second[l] { rest } else { second[l] };
-        }
-        let mut n = WIDE;
-        while n > 1 {
-            n /= 2;
-            for l in 0..n {
-                let (a, b) = (best[l], best[l + n]);
-                let rest = if b < a { a } else { b };
-                best[l] = if b < a { b } else { a };
-                let least = if second[l + n] < second[l] { second[l + n] } else { second[l] };
-                second[l] = if rest < least { rest } else { least };
-            }
-        }
-        (best[0], second[0])
-    }
-}
-
-wide! {
-    /// The first column where `row - v` is `least`.
-    fn first_at<T: Math>(row: &[T], v: &[T], least: T) -> Option<usize> {
-        let ((rows, _), (vs, _)) = (row.as_chunks::<WIDE>(), v.as_chunks::<WIDE>());
-        let chunk = rows.iter().zip(vs).position(|(row, v)| {
-            let mut any = false;
-            for l in 0..WIDE {
-                any |= row[l] - v[l] == least;
-            }
-            any
-        });
-        let from = chunk.unwrap_or(rows.len()) * WIDE;
-        row[from..].iter().zip(&v[from..]).position(|(&c, &v)| c - v == least).map(|l| from + l)
-    }
-}
-
-wide! {
-    /// Paths through row `number` to every column: `d = row - v - offset`, where that is shorter.
-    fn relax<T: Math>(row: &[T], v: &[T], offset: T, number: T, distance: &mut [T], before: &mut [T]) {
-        let n = row.len();
-        let (v, distance, before) = (&v[..n], &mut distance[..n], &mut before[..n]);
-        for j in 0..n {
-            let d = row[j] - v[j] - offset;
-            let less = d < distance[j];
-            before[j] = if less { number } else { before[j] };
-            distance[j] = if less { d } else { distance[j] };
-        }
-    }
-}
-
-wide! {
-    /// The least of some numbers.
-    fn least_of<T: Math>(numbers: &[T], infinity: T) -> T {
-        let mut least = [infinity; WIDE];
-        let (chunks, rest) = numbers.as_chunks::<WIDE>();
-        for chunk in chunks {
-            for l in 0..WIDE {
-                least[l] = if chunk[l] < least[l] { chunk[l] } else { least[l] };
-            }
-        }
-        for (l, &x) in rest.iter().enumerate() {
-            least[l] = if x < least[l] { x } else { least[l] };
-        }
-        let mut n = WIDE;
-        while n > 1 {
-            n /= 2;
-            for l in 0..n {
-                least[l] = if least[l + n] < least[l] { least[l + n] } else { least[l] };
-            }
-        }
-        least[0]
-    }
+/// `(cost - low) * scale`, rounded to f32.
+fn scaled(cost: &[f64], low: f64, scale: f64) -> Vec<f32> {
+    cost.iter().map(|c| ((c - low) * scale) as f32).collect()
 }
 
 /// The assignment of least total cost; `cost` is row-major, n by n.
@@ -198,7 +115,7 @@ pub fn assign(cost: &[f64], n: usize) -> Result<Assignment, AssignmentError> {
         return Err(AssignmentError::NotFinite { row: at / n, column: at % n });
     }
     let mut search = Search { cost, n, column_of: vec![NONE; n], row_of: vec![NONE; n], v: vec![0.0; n] };
-    search.auction(high - low);
+    search.auction(low, high);
     let free = search.take_best();
     search.augment(&free);
     let rows = (0..n).map(|i| search.reduced(i, search.column_of[i])).collect();
@@ -226,21 +143,24 @@ impl Search<'_> {
 
     /// Leaves nearly optimal column duals. In each round rows bid until all have a column: a row takes its best column and
     /// lowers that column's dual below the second best by the round's `step`, putting out the row that held it. Steps fall
-    /// from round to round. Any duals are a valid start for the exact part, so a round may be cut short.
-    fn auction(&mut self, range: f64) {
-        let n = self.n;
-        let least = range / n as f64 * LAST_STEP;
-        let mut step = range * FIRST_STEP;
+    /// from round to round. Any duals are a valid start for the exact part, so a round may be cut short, and f32 on costs that
+    /// are brought to [0, 1] will do.
+    fn auction(&mut self, low: f64, high: f64) {
+        let (n, range) = (self.n, high - low);
+        if n < 2 || range <= 0.0 || !range.is_finite() {
+            return;
+        }
+        let cost = scaled(self.cost, low, 1.0 / range);
+        let mut v = vec![0.0_f32; n];
+        let (mut step, least) = (FIRST_STEP, LAST_STEP / n as f32);
         let mut waiting = Vec::with_capacity(n);
-        while n > 1 && step > least && step > 0.0 {
+        while step > least {
             self.row_of.fill(NONE);
             waiting.extend((0..n).rev());
             let mut bids = BIDS * n;
             while let Some(i) = waiting.pop() {
-                let row = &self.cost[i * n..(i + 1) * n];
-                let (best, second) = best_two(row, &self.v, f64::INFINITY);
-                let column = first_at(row, &self.v, best).expect("the least is one of them");
-                self.v[column] -= second - best + step;
+                let (best, second, column) = scan::best_two(&cost[i * n..(i + 1) * n], &v);
+                v[column] -= second - best + step;
                 let put_out = std::mem::replace(&mut self.row_of[column], i);
                 if put_out != NONE {
                     waiting.push(put_out);
@@ -253,15 +173,18 @@ impl Search<'_> {
             step /= STEP_FALL;
         }
         self.row_of.fill(NONE);
+        self.v.iter_mut().zip(v).for_each(|(v, x)| *v = f64::from(x) * range);
     }
 
     /// Each row takes its best column if that is free; returns the rows that got none. Pairs are tight, so duals are feasible.
     fn take_best(&mut self) -> Vec<usize> {
+        let n = self.n;
         let mut left = Vec::new();
-        for i in 0..self.n {
-            let row = self.row(i);
-            let best = best_two(row, &self.v, f64::INFINITY).0;
-            let column = first_at(row, &self.v, best).expect("the least is one of them");
+        let (mut distance, mut before, zeros) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        for i in 0..n {
+            distance.fill(f64::INFINITY);
+            let least = scan::relax(self.row(i), &self.v, 0.0, 0.0, &mut distance, &mut before);
+            let column = scan::nearest(&distance, &zeros, least);
             if self.row_of[column] == NONE {
                 (self.column_of[i], self.row_of[column]) = (column, i);
             } else {
@@ -274,9 +197,8 @@ impl Search<'_> {
     /// One shortest augmenting path for each free row: Dijkstra's search over columns, with reduced costs as lengths.
     fn augment(&mut self, free: &[usize]) {
         let n = self.n;
-        let zeros = vec![0.0; n];
-        // Infinite where a row holds the column, so that it is not found among the free ones.
-        let held = |row: &usize| if *row == NONE { 0.0 } else { f64::INFINITY };
+        // 0 where no row holds the column.
+        let held = |row: &usize| if *row == NONE { 0.0 } else { 1.0 };
         let mut held: Vec<f64> = self.row_of.iter().map(held).collect();
         let mut distance = vec![0.0; n];
         let mut before = vec![0.0; n];
@@ -287,13 +209,12 @@ impl Search<'_> {
             let (mut i, mut offset) = (start, 0.0);
             let (end, least) = loop {
                 let row = &self.cost[i * n..(i + 1) * n];
-                relax(row, &self.v, offset, i as f64, &mut distance, &mut before);
-                let least = least_of(&distance, f64::INFINITY);
+                let least = scan::relax(row, &self.v, offset, i as f64, &mut distance, &mut before);
                 // Of equally near columns a free one ends the search.
-                if let Some(column) = first_at(&distance, &held, least) {
+                let column = scan::nearest(&distance, &held, least);
+                if self.row_of[column] == NONE {
                     break (column, least);
                 }
-                let column = first_at(&distance, &zeros, least).expect("the least is one of them");
                 i = self.row_of[column];
                 offset = self.reduced(i, column) - least;
                 settled.push((column, least, std::mem::replace(&mut self.v[column], f64::NEG_INFINITY)));
@@ -302,7 +223,7 @@ impl Search<'_> {
             for (column, distance, v) in settled.drain(..) {
                 self.v[column] = v + (distance - least);
             }
-            held[end] = f64::INFINITY;
+            held[end] = 1.0;
             let mut j = end;
             loop {
                 let i = before[j] as usize;

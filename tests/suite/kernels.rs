@@ -3,7 +3,7 @@
 
 use flowc::kernels::{
     self, Denormals, Isa, KernelTable, LANES, Map, Math, PANEL, ROWS, Real, Start, grad_scratch_len, packed_len,
-    scalar, table, tree_sum,
+    scalar, scan, table, tree_sum,
 };
 use flowc::rng::Stream;
 use rand::RngExt;
@@ -510,4 +510,36 @@ fn names_of_instruction_sets() {
     }
     assert!("sse9".parse::<Isa>().is_err());
     assert!(Isa::detect().is_available());
+}
+
+/// Small whole numbers, so that there are ties.
+fn coarse(rng: &mut Stream, n: usize) -> Vec<f64> {
+    numbers::<f64>(rng, n, false).iter().map(|x| (x * 3.0).round()).collect()
+}
+
+#[test]
+fn scans_of_costs_agree_with_sorting() {
+    let mut rng = Stream::new(1, "scan", 0);
+    for n in 1..70 {
+        let (row, v) = (coarse(&mut rng, n), coarse(&mut rng, n));
+        let mut d: Vec<(f64, usize)> = (0..n).map(|j| (row[j] - v[j], j)).collect();
+        d.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
+        let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+        let (best, second, column) = scan::best_two(&narrow(&row), &narrow(&v));
+        let next = d.get(1).map_or(f64::INFINITY, |d| d.0);
+        assert_eq!((f64::from(best), f64::from(second), column), (d[0].0, next, d[0].1), "{n}");
+
+        let (mut distance, mut before) = (coarse(&mut rng, n), vec![7.0; n]);
+        let old = distance.clone();
+        let least = scan::relax(&row, &v, 1.0, 3.0, &mut distance, &mut before);
+        for j in 0..n {
+            let new = row[j] - v[j] - 1.0;
+            let want = if new < old[j] { (new, 3.0) } else { (old[j], 7.0) };
+            assert_eq!((distance[j], before[j]), want, "{n}: column {j}");
+        }
+        assert_eq!(least, distance.iter().copied().fold(f64::INFINITY, f64::min), "{n}");
+        let held: Vec<f64> = coarse(&mut rng, n).iter().map(|x| x.abs().min(1.0)).collect();
+        let at = |free: bool| (0..n).find(|&j| distance[j] == least && !(free && held[j] != 0.0));
+        assert_eq!(Some(scan::nearest(&distance, &held, least)), at(true).or(at(false)), "{n}");
+    }
 }

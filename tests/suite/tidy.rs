@@ -23,7 +23,6 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/kernels/", "vector intrinsics, and code compiled for an instruction set that was detected"),
     ("src/codegen/", "machine code is called and freed"),
     ("src/backend/mod.rs", "`SharedMut`: one buffer, disjoint parts, several threads"),
-    ("src/backend/sums.rs", "a part of a `SharedMut`"),
     ("src/interp/mod.rs", "a part of a `SharedMut`"),
     ("src/run/step.rs", "parts of `SharedMut`s between barriers"),
     ("src/rng/fill.rs", "loops compiled for an instruction set that was detected"),
