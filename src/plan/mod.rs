@@ -19,6 +19,7 @@ mod metrics;
 mod noise;
 mod only;
 mod paths;
+mod pictures;
 mod show;
 pub(crate) mod solver;
 mod stages;
