@@ -147,6 +147,13 @@ impl<T> SharedMut<T> {
         self.len == 0
     }
 
+    /// A part of the buffer as a buffer, under the same promises.
+    #[must_use]
+    pub fn part(&self, range: std::ops::Range<usize>) -> SharedMut<T> {
+        assert!(range.start <= range.end && range.end <= self.len, "within the buffer");
+        SharedMut { ptr: self.ptr.wrapping_add(range.start), len: range.len() }
+    }
+
     /// A part of the buffer, to be read.
     ///
     /// # Safety

@@ -116,8 +116,13 @@ fn one(args: &EmitArgs, precision: Precision, program: &Program, loss: bool) -> 
     }
     let mut units: Vec<(String, stage::UnitSpec)> = Vec::new();
     let mut out = String::new();
-    if loss {
-        let g = stage::gradient(&best, best.output("loss").expect("an objective's program has a loss"))?;
+    let root = best.output("loss").filter(|_| loss);
+    if let Some(root) = root.filter(|&root| stage::solves(&best, root)) {
+        let o = stage::objective(&best, root)?;
+        out += &stage::print::objective(&o);
+        units.extend(o.units().map(|(name, unit)| (name, unit.clone())));
+    } else if let Some(root) = root {
+        let g = stage::gradient(&best, root)?;
         out += &stage::print::gradient(&g);
         units.push(("train".into(), g.unit));
     } else {

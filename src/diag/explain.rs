@@ -72,7 +72,6 @@ pages! {
     DuplicateBlock "E0609";
     BadValue "E0610";
     UnusedAxis "E0611";
-    NotYetTrainable "E0612";
     NotAvailable "E0613";
     MisplacedInStage "E0614";
     StageNotEnded "E0615";

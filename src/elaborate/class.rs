@@ -132,6 +132,7 @@ impl Elaborator<'_> {
         if !given && !is_class {
             return Ok(Value::None);
         }
+        self.condition_taken |= given && !self.sources.file(formal.name.span.file).is_std;
         let v = self.admit(v, formal, at, ctx)?;
         if let (Value::Class(c), DefKind::Field | DefKind::Net) = (&v, kind) {
             match self.conditioned.iter_mut().find(|o| o.name == name) {
@@ -168,6 +169,11 @@ impl Elaborator<'_> {
             },
             _ => None,
         }
+    }
+
+    /// Whether anything of the user's that declares a condition was given one.
+    pub fn condition_taken(&self) -> bool {
+        self.condition_taken
     }
 
     /// How many classes the nets know that were called so far.

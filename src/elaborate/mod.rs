@@ -156,6 +156,7 @@ pub struct Elaborator<'a> {
     evals: u64,
     /// Nets with classes, and whether they were given one.
     conditioned: Vec<class::Conditioned>,
+    condition_taken: bool,
     /// The kinetic energy of each solve, if asked for.
     energy: Option<Vec<NodeId>>,
 }
@@ -196,6 +197,7 @@ impl<'a> Elaborator<'a> {
             asked: Vec::new(),
             evals: 0,
             conditioned: Vec::new(),
+            condition_taken: false,
             energy: None,
         }
     }

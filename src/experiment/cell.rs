@@ -118,6 +118,7 @@ pub fn run<T: Real>(
         (cell.steps_done, cell.steps_planned) = trained.steps;
         cell.loss.clone_from(&trained.history.loss);
         cell.validation.clone_from(&trained.history.validation);
+        cell.solver.extend(trained.solver.iter().cloned());
         (cell.timings.compile, cell.timings.train) = (trained.compile, trained.history.seconds);
         stopped = trained.stopped.clone().map(|d| at(d, plan.span, "in this training"));
     }

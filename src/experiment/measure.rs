@@ -354,7 +354,9 @@ fn by_label(name: &str, sets: &Sets, seed: u64, out: &mut Metric) -> Result<(), 
 }
 
 fn sample_metric(name: &str, sets: &Sets, seed: u64, out: &mut Metric) -> Result<(), Diagnostic> {
-    let all = (sets.x.len() / sets.dim).min(sets.target.len() / sets.dim / 2);
+    // Half of the true set is for the floor, unless there is another.
+    let halves = if sets.other.is_empty() { 2 } else { 1 };
+    let all = (sets.x.len() / sets.dim).min(sets.target.len() / sets.dim / halves);
     let mut rng = Stream::new(seed, "metric directions", 0);
     let (value, floor, size) = match name {
         "wasserstein2" => distance(name, sets, EXACT, &mut |a, b| metrics::wasserstein2(a, b))?,

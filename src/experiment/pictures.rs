@@ -3,7 +3,7 @@
 use super::measure::Sets;
 use super::programs::{Compiled, Draw, Programs};
 use crate::diag::Diagnostic;
-use crate::report::record::{Cell, FieldSlice, Points, Trajectories};
+use crate::report::record::{Cell, FieldSlice, Images, Points, Trajectories};
 use crate::run::Real;
 
 /// Points of a scatter plot.
@@ -30,6 +30,7 @@ pub fn draw<T: Real>(
     if !sets.target.is_empty() {
         cell.target = Some(Points::subsample(&narrow(&sets.target), sets.dim, POINTS));
     }
+    cell.images = images(sets);
     if let (Some(v), 2) = (&programs.velocity, sets.dim) {
         velocity(v, programs.horizon, sets, seed, &theta_of(v), cell)?;
     }
@@ -37,6 +38,39 @@ pub fn draw<T: Real>(
         trajectories(step, programs.horizon, sets, seed, &theta_of(step), cell)?;
     }
     Ok(())
+}
+
+/// The least side of samples that are shown as pictures, and how many of them.
+const SIDE: usize = 6;
+const COLUMNS: usize = 8;
+
+/// The first samples of every class, and of the target, if their components fill a square.
+fn images(sets: &Sets) -> Option<Images> {
+    let side = sets.dim.isqrt();
+    if side < SIDE || side * side != sets.dim || sets.target.is_empty() {
+        return None;
+    }
+    let mut classes: Vec<u32> = sets.labels[0].clone();
+    classes.sort_unstable();
+    classes.dedup();
+    let labelled = !classes.is_empty() && !sets.labels[1].is_empty();
+    let rows = |set: &[f64], labels: &[u32]| -> Vec<f32> {
+        let all: Vec<&[f64]> = set.chunks_exact(sets.dim).collect();
+        let pick = |want: Option<u32>, skip: usize| -> Vec<&[f64]> {
+            let fits = |k: &usize| want.is_none_or(|w| labels.get(*k) == Some(&w));
+            (0..all.len()).filter(fits).skip(skip).take(COLUMNS).map(|k| all[k]).collect()
+        };
+        let each: Vec<Vec<&[f64]>> = match labelled {
+            true => classes.iter().map(|c| pick(Some(*c), 0)).collect(),
+            false => (0..COLUMNS / 2).map(|r| pick(None, r * COLUMNS)).collect(),
+        };
+        let blank = vec![f64::NAN; sets.dim];
+        let filled = each.iter().flat_map(|row| (0..COLUMNS).map(|k| row.get(k).copied().unwrap_or(&blank)));
+        filled.flatten().map(|v| *v as f32).collect()
+    };
+    let names: Vec<String> = if labelled { classes.iter().map(u32::to_string).collect() } else { vec![] };
+    let (samples, target) = (rows(&sets.x, &sets.labels[0]), rows(&sets.target, &sets.labels[1]));
+    Some(Images { side, columns: COLUMNS, classes: names, samples, target })
 }
 
 /// The range of a component over all sets, with a margin.

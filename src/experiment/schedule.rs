@@ -44,6 +44,8 @@ pub fn fingerprint(plan: &TrainPlan) -> String {
         plan.optimizer, plan.batch, plan.steps, plan.seconds
     );
     text += &format!("{} {:?} {:?}", plan.fresh, plan.ema, plan.clip);
+    text += &format!("{:?} {:?} {:?}", plan.solvers, plan.default_solver, plan.gradient);
+    text += &format!("{:?} {:?} {:?}", plan.solvers, plan.default_solver, plan.gradient);
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 

@@ -13,18 +13,23 @@ use super::{coupling, mixed, rows};
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Op, Program};
-use crate::plan::{Optimizer, Rate, Rule, TrainPlan, Validation};
+use crate::plan::{Gradient, Optimizer, Rate, Rule, TrainPlan, Validation};
+use crate::report::record;
 use crate::run::Real;
 use crate::run::checkpoint;
 use crate::run::data_cols::{ColumnSource, Columns};
+use crate::run::objective::{Mode, Solving};
 use crate::run::optim;
 use crate::run::pool::Pool;
 use crate::run::train::{StepReport, TrainConfig, Trainer};
+use crate::stage;
 use crate::term::interrupt::stop_requested;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Bytes that a step may keep of the stages of its solves, if the spec leaves the choice.
+const BUDGET: usize = 256 << 20;
 /// Points of the loss curve that are kept.
 const CURVE: u64 = 400;
 /// Steps of a point where their number is not known.
@@ -43,6 +48,8 @@ pub struct Trained<T> {
     pub steps: (u64, u64),
     /// Curves.
     pub history: History,
+    /// What its solves cost since it was begun or resumed.
+    pub solver: Vec<record::SolverStatistics>,
     /// Seconds of compilation.
     pub compile: f64,
     /// What stopped it early, if something did.
@@ -113,6 +120,41 @@ impl<T: Real> Look<T> {
     }
 }
 
+/// How the solves of a training are made.
+fn solving(plan: &TrainPlan) -> Solving {
+    Solving {
+        solvers: plan.solvers.clone(),
+        default_solver: plan.default_solver.clone(),
+        mode: match plan.gradient {
+            Gradient::Auto => Mode::Exact { budget: BUDGET },
+            Gradient::Backprop => Mode::Exact { budget: usize::MAX / 2 },
+            Gradient::Checkpoint(n) => Mode::Snapshots(n),
+            Gradient::Adjoint { rtol, atol } => Mode::Adjoint { rtol, atol },
+        },
+    }
+}
+
+/// What the solves of a training cost, for the record.
+fn statistics<T: Real>(trainer: &Trainer<T>) -> Vec<record::SolverStatistics> {
+    let costs = trainer.costs().into_iter();
+    costs
+        .map(|(method, cost)| record::SolverStatistics {
+            phase: "train".to_owned(),
+            solver: method,
+            evaluations: cost.evaluations,
+            evaluations_backward: cost.backward,
+            accepted: cost.accepted,
+            rejected: cost.rejected,
+            per_sample: Some(record::Spread {
+                min: f64::from(cost.steps_range.0),
+                mean: (cost.accepted + cost.rejected) as f64 / cost.samples.max(1) as f64,
+                max: f64::from(cost.steps_range.1),
+            }),
+            bytes: Some(cost.bytes),
+        })
+        .collect()
+}
+
 /// The trainer of a plan, with its parameters as the stage begins.
 #[allow(clippy::too_many_arguments)]
 pub fn trainer<T: Real>(
@@ -127,7 +169,6 @@ pub fn trainer<T: Real>(
 ) -> Result<Trainer<T>, Diagnostic> {
     let program = optimized(&plan.objective)?;
     let loss = program.output("loss").expect("an objective's program has a loss");
-    let gradient = crate::stage::gradient(&program, loss)?;
     // Every stage has random numbers of its own.
     let own = if stage == 0 { seed } else { mixed(seed, &stages[stage]) };
     let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, stages);
@@ -143,7 +184,13 @@ pub fn trainer<T: Real>(
         ema: plan.ema.map(|decay| optim::Ema { decay }),
         clip: plan.clip,
     };
-    let mut trainer = Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?;
+    let mut trainer = if stage::solves(&program, loss) {
+        let objective = stage::objective(&program, loss)?;
+        Trainer::solving(&program, objective, solving(plan), backend, pool, config, source).map_err(|d| *d)?
+    } else {
+        let gradient = stage::gradient(&program, loss)?;
+        Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?
+    };
     let theta = begin(&program.params);
     trainer.begin(&theta, |name| super::cell::stage_of(name, stages).is_some());
     Ok(trainer)
@@ -250,6 +297,7 @@ pub fn train<T: Real>(
         parameters: trained_numbers(&trainer, place.stages),
         steps: (trainer.steps(), planned),
         history,
+        solver: statistics(&trainer),
         compile,
         stopped,
     })

@@ -10,7 +10,7 @@ use crate::source::Span;
 use crate::syntax::ast::{Entry, ExprKind, Ident};
 
 /// Keys of `train`.
-pub const TRAIN: [&str; 12] = [
+pub const TRAIN: [&str; 14] = [
     "objective",
     "optimizer",
     "schedule",
@@ -23,6 +23,8 @@ pub const TRAIN: [&str; 12] = [
     "clip",
     "validate",
     "fresh",
+    "solver",
+    "gradient",
 ];
 /// Keys of `generate`.
 pub const GENERATE: [&str; 4] = ["sampler", "solver", "count", "labels"];
@@ -119,6 +121,8 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
     let ema = real(&mut elab, block.get("ema"), 0.0, 1.0);
     let clip = real(&mut elab, block.get("clip"), 0.0, f64::INFINITY);
     let optimizer = optimizer(&mut elab, block.get("optimizer"), span);
+    let default_solver = solver(&mut elab, block.get("solver"), span);
+    let gradient = super::gradient::read(&mut elab, block.get("gradient"));
     let objective = match block.get("objective") {
         None => {
             let example = "objective: flow_matching(v, straight)";
@@ -135,11 +139,6 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
                 return Err(elab.report(errors::volume_kept(e.value.span, None)));
             }
             super::noise::refuse_in_loss(&mut elab, loss, e.value.span)?;
-            if let Some(solve) = first_solve(&elab.program.dag, loss) {
-                // A place within the library says nothing more.
-                let solve = solve.filter(|s| !elab.sources.file(s.file).is_std);
-                return Err(elab.report(errors::solve_in_training(e.value.span, solve)));
-            }
             if !reached {
                 return Err(elab.report(errors::no_parameter(e.value.span)));
             }
@@ -148,10 +147,14 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
     };
     objective?;
     let (optimizer, rate) = optimizer?;
+    let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     let batch = batch? as usize;
     let (steps, seconds) = budget::steps(&mut elab, block, &budget?, batch)?;
     Ok(TrainPlan {
         objective: elab.program,
+        solvers,
+        default_solver: default_solver?,
+        gradient: gradient?,
         hosts: elab.hosts,
         datasets: elab.datasets,
         optimizer,
@@ -185,11 +188,6 @@ fn constant_to_derivatives(op: &Op) -> bool {
             | Op::Equal(..)
             | Op::Unary(crate::ir::UnaryFn::Floor | crate::ir::UnaryFn::Sign, _)
     )
-}
-
-pub(super) fn first_solve(dag: &crate::ir::Dag, loss: crate::ir::NodeId) -> Option<Option<Span>> {
-    let ids = reachable_ids(dag, loss, &|_| true);
-    ids.into_iter().find(|id| matches!(dag.op(*id), crate::ir::Op::Solve(_))).map(|id| dag.node(id).span)
 }
 
 /// Nodes below a root, not looking below those that `enter` refuses.

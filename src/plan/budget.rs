@@ -143,7 +143,7 @@ pub(super) fn validation(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<Opti
     let objective = elab.top_expr(&o.value)?;
     let loss = elab.objective(&objective, o.value.span)?;
     elab.program.outputs.push(("loss".into(), loss));
-    let default_solver = blocks::solver(&mut elab, None, span)?;
+    let default_solver = blocks::solver(&mut elab, block.get("solver"), span)?;
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     let objective = Forward { program: elab.program, solvers, default_solver };
     Ok(Some(Validation { objective, hosts: elab.hosts, every, samples }))

@@ -299,21 +299,6 @@ pub fn noise_in_training(span: Span, solve: Option<Span>) -> Diagnostic {
     d.help("train the fields of the equation without solving it (flow, score or bridge matching), or take the noise out; `stop(...)` makes the solve a constant")
 }
 
-/// `E0612`
-pub fn solve_in_training(span: Span, solve: Option<Span>) -> Diagnostic {
-    let d = Diagnostic::new(
-        Code::NotYetTrainable,
-        "this objective needs gradients through `solve`",
-        span,
-        "its loss contains a solve",
-    );
-    let d = match solve {
-        Some(s) if s != span => d.label(s, "this solve"),
-        _ => d,
-    };
-    d.help("this version trains objectives without a solve, e.g. `flow_matching(v, straight)`; likelihoods can be evaluated with `nll`")
-}
-
 /// `E0606`
 pub fn no_parameter(span: Span) -> Diagnostic {
     Diagnostic::new(

@@ -21,8 +21,10 @@ pub fn check(program: &Program, at: Span, sources: &SourceMap, sink: &mut Sink) 
         return true;
     }
     let expanded = autodiff::expand(program);
-    let staged =
-        expanded.and_then(|p| if p.output("loss").is_some() { Ok(()) } else { stage::forward(&p).map(|_| ()) });
+    let staged = expanded.and_then(|p| match p.output("loss") {
+        Some(loss) => stage::trainable(&p, loss),
+        None => stage::forward(&p).map(|_| ()),
+    });
     match staged {
         Ok(()) => true,
         Err(d) => {

@@ -93,9 +93,10 @@ fn class(elab: &mut Elaborator<'_>, v: &Value, count: usize, names: &[String], s
 }
 
 impl Labelled {
-    /// Reports labels that the value does not depend on.
+    /// Reports labels that nothing takes. What takes them may have a weight of zero.
     pub fn reaches(&self, elab: &mut Elaborator<'_>, value: NodeId, law: Span) -> Res<()> {
-        if crate::ir::reachable(&elab.program.dag, &[value], |_| false)[self.node.0 as usize] {
+        if elab.condition_taken() || crate::ir::reachable(&elab.program.dag, &[value], |_| false)[self.node.0 as usize]
+        {
             return Ok(());
         }
         let span = self.condition.1;

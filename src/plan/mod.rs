@@ -11,6 +11,7 @@ mod budget_errors;
 pub mod errors;
 pub mod expect;
 mod feasible;
+mod gradient;
 mod habits;
 mod label_errors;
 mod labels;
@@ -27,6 +28,7 @@ mod tableau_errors;
 pub(crate) mod tableaux;
 
 pub use arms::plan;
+pub use gradient::Gradient;
 pub use metrics::{METRICS, MetricInfo, MetricKind};
 pub use show::Shown;
 
@@ -108,6 +110,12 @@ pub struct TrainPlan {
     pub objective: Program,
     /// Columns that the host makes.
     pub hosts: Vec<HostUse>,
+    /// What `Solve::solver` indexes.
+    pub solvers: Vec<SolverConfig>,
+    /// For solves without a solver of their own.
+    pub default_solver: SolverConfig,
+    /// How gradients pass through solves.
+    pub gradient: Gradient,
     /// Rows that the host makes once.
     pub datasets: Vec<DatasetUse>,
     /// The update rule.

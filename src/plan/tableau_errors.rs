@@ -99,7 +99,7 @@ pub fn tableau_finding(name: &str, f: &Finding, claimed: u32, span: Span, second
 pub fn noise_finding(name: &str, f: &NoiseFinding, span: Span) -> Diagnostic {
     let (message, label) = match f {
         NoiseFinding::Shape { key, len, stages } => (
-            format!("the noise of the tableau `{name}` has {len} entries `{key}` for {stages} weights `b`"),
+            format!("the noise of the tableau `{name}` has {len} of `{key}` for {stages} stages"),
             "sizes do not fit".to_owned(),
         ),
         NoiseFinding::Implicit { key, row } => (

@@ -18,6 +18,7 @@ pub fn page(record: &RunRecord) -> String {
     let sections = [
         page.metrics(),
         page.expectations(),
+        page.images(),
         page.samples(),
         page.training(),
         page.field(),

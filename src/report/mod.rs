@@ -9,6 +9,7 @@ mod charts;
 mod frame;
 mod highlight;
 pub mod html;
+mod images;
 pub mod number;
 mod project;
 mod real;

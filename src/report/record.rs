@@ -119,6 +119,9 @@ pub struct Cell {
     pub samples: Option<Points>,
     /// Samples of the target, subsampled.
     pub target: Option<Points>,
+    /// Samples as pictures, if their components fill a square.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
     /// The velocity on a grid at t = 0, 1/4, 1/2, 3/4, 1 (two dimensions only).
     pub field: Vec<FieldSlice>,
     /// Some particles on their way from source to target.
@@ -287,6 +290,23 @@ impl Points {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Square samples: as many of each class, or rows of any.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Images {
+    /// Pixels of a side.
+    pub side: usize,
+    /// Pictures of a row.
+    pub columns: usize,
+    /// What the rows are called; empty names without classes.
+    pub classes: Vec<String>,
+    /// `[row][column][pixel]` of generated samples.
+    #[serde(with = "real::list")]
+    pub samples: Vec<f32>,
+    /// The same of the target.
+    #[serde(with = "real::list")]
+    pub target: Vec<f32>,
 }
 
 /// The velocity at one time on a regular grid of the plane; both ends of each range are grid points.

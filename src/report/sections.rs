@@ -7,7 +7,7 @@ use super::charts::{self, COLOURS, SPEEDS, Stage};
 use super::frame::escape;
 use super::record::{Points, RunRecord};
 use super::summary::{Arm, Row, error_note};
-use super::{highlight, number, tables};
+use super::{highlight, images, number, tables};
 
 /// Points per picture, and in all of a page's sample pictures.
 const POINTS: usize = 2_000;
@@ -163,11 +163,10 @@ impl Page<'_> {
                 "Large dot: mean; bar: one standard error; small dots: seeds; grey: floor ± its standard deviation.",
             )
         };
-        section(
-            "results",
-            "Results",
-            &(tables::metrics(&self.arms, &self.rows) + &paragraph(&(note + ".")) + &grid(&bars) + &reading),
-        )
+        let classes: Vec<String> = self.rows.iter().filter_map(|r| tables::by_class(&self.arms, r)).collect();
+        let classes = if classes.is_empty() { String::new() } else { format!("<h3>By class</h3>{}", classes.concat()) };
+        let numbers = tables::metrics(&self.arms, &self.rows) + &paragraph(&(note + ".")) + &classes;
+        section("results", "Results", &(numbers + &grid(&bars) + &reading))
     }
 
     pub fn expectations(&self) -> String {
@@ -177,6 +176,26 @@ impl Page<'_> {
         } else {
             section("expectations", "Expectations", &tables::expectations(list))
         }
+    }
+
+    pub fn images(&self) -> String {
+        let (arms, capped) = drawn(self);
+        let mut figures = Vec::new();
+        let shown: Vec<_> = arms.iter().map(|a| a.first(|c| c.images.as_ref())).collect();
+        let Some((_, first)) = shown.iter().flatten().next() else { return String::new() };
+        let Some(range) = images::range(&first.target) else { return String::new() };
+        let target = images::mosaic(first, &first.target, range, "Pictures of the target.");
+        figures.extend(target.map(|svg| figure("target", &svg, "")));
+        for (i, s) in shown.iter().enumerate() {
+            let Some((cell, s)) = s else { continue };
+            let words = format!("Generated pictures of {}.", self.arms[i].label);
+            let svg = images::mosaic(s, &s.samples, range, &words);
+            let note = format!("seed {}", cell.seed);
+            figures.extend(svg.map(|svg| figure(&tables::arm_label(&self.arms, i), &svg, &note)));
+        }
+        let rows = if first.classes.iter().any(|c| !c.is_empty()) { ", one row a class" } else { "" };
+        let reading = format!("The first samples as pictures of {0} × {0}{rows}, not chosen.{capped}", first.side);
+        section("images", "Pictures", &(paragraph(&reading) + &grid(&figures)))
     }
 
     pub fn samples(&self) -> String {

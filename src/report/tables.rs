@@ -6,7 +6,7 @@
 use super::charts::COLOURS;
 use super::frame::escape;
 use super::number;
-use super::record::{Better, Cell, Expectation, Metric, RunRecord, SolverStatistics, Spread};
+use super::record::{Better, Cell, ClassValue, Expectation, Metric, RunRecord, SolverStatistics, Spread};
 use super::summary::{Arm, Row, Statistic, difference};
 use std::fmt::Write as _;
 
@@ -101,6 +101,36 @@ fn floor(s: &Statistic) -> Option<String> {
         _ => number::plain(s.floor?),
     };
     Some(if s.at_floor { format!("{shown} <span class=\"at\">reached</span>") } else { shown })
+}
+
+/// A metric that was computed by label: arms down, classes across, means over seeds; the floor last.
+pub(super) fn by_class(arms: &[Arm<'_>], row: &Row<'_>) -> Option<String> {
+    let of = |c: &Cell| c.metrics.iter().find(|m| m.name == row.metric.name).map(|m| m.classes.clone());
+    let cells: Vec<Vec<Vec<ClassValue>>> =
+        arms.iter().map(|a| a.cells.iter().filter_map(|c| of(c)).filter(|c| !c.is_empty()).collect()).collect();
+    let first = cells.iter().flatten().next()?.clone();
+    let mean = |values: Vec<f64>| match values.len() {
+        0 => "–".to_owned(),
+        n => number::plain(values.iter().sum::<f64>() / n as f64),
+    };
+    let mut out = format!("<table class=\"metrics\"><thead><tr><th>{}</th>", head(row.metric));
+    for c in &first {
+        let _ = write!(out, "<th class=\"n\">{}</th>", c.class);
+    }
+    out += "</tr></thead><tbody>";
+    let mut line = |name: &str, arms: &[Vec<Vec<ClassValue>>], f: &dyn Fn(&ClassValue) -> Option<f64>| {
+        let _ = write!(out, "<tr><th>{name}</th>");
+        for c in &first {
+            let all = arms.iter().flatten().flatten().filter(|o| o.class == c.class);
+            let _ = write!(out, "<td class=\"n\">{}</td>", mean(all.filter_map(f).collect()));
+        }
+        out += "</tr>";
+    };
+    for (i, own) in cells.iter().enumerate() {
+        line(&arm_label(arms, i), std::slice::from_ref(own), &|c| Some(c.value));
+    }
+    line("floor", &cells, &|c| c.floor);
+    Some(scrolling(&(out + "</tbody></table>")))
 }
 
 /// For each metric with a direction, the best mean against every other arm, paired over seeds. Empty with one arm or seed.

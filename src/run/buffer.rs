@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 const ALIGN: usize = 64;
 
 /// A slice whose address is a multiple of 64 bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Aligned<T> {
     memory: Vec<T>,
     start: usize,

@@ -92,9 +92,10 @@ pub struct Forward<T: Real> {
 }
 
 /// Parameters of a step as its kernels read them.
-pub(super) struct Packed<T> {
-    pub unit: Aligned<T>,
-    pub diffusion: Option<Aligned<T>>,
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a, T> {
+    pub unit: &'a [T],
+    pub diffusion: Option<&'a [T]>,
 }
 
 /// A segment with its kernel.
@@ -108,6 +109,7 @@ pub(super) struct Step<T: Real> {
 
 /// Rows of an input block that do not change within a solve.
 pub(super) struct Feed {
+    pub source: Source,
     pub row: usize,
     pub rows: usize,
     pub from: From,
@@ -132,6 +134,8 @@ pub(super) enum Role<T: Real> {
     Solve {
         rows: RowMap,
         dim: usize,
+        /// First row of each component.
+        firsts: Vec<usize>,
         span: (usize, usize),
         /// First state component and column of each initial value, and of each result.
         inits: Vec<(usize, usize)>,
@@ -189,17 +193,10 @@ impl<T: Real> Forward<T> {
             step.kernel.pack(&theta, &SharedMut::new(&mut packed), 0, 1);
             packed
         };
-        let packed: Vec<Packed<T>> = self
-            .steps
-            .iter()
-            .map(|step| Packed {
-                unit: pack(step),
-                diffusion: match &step.role {
-                    Role::Solve { noise: Some(n), .. } => Some(pack(&n.step)),
-                    Role::Solve { noise: None, .. } | Role::Map(_) => None,
-                },
-            })
-            .collect();
+        let packed: Vec<(Aligned<T>, Option<Aligned<T>>)> =
+            self.steps.iter().map(|step| (pack(step), step.diffusion().map(pack))).collect();
+        let packed: Vec<Packed<'_, T>> =
+            packed.iter().map(|(unit, d)| Packed { unit, diffusion: d.as_deref() }).collect();
         let chunk = solvers.iter().filter_map(|s| s.chunk).max().unwrap_or(0);
         let unit = UNIT.max(chunk.next_multiple_of(LANES));
         let mut values: Vec<Vec<T>> =
@@ -326,10 +323,23 @@ impl<T: Real> Step<T> {
                         Some(Box::new(Diffusion { step, rows, site: rng::site(&n.site) }))
                     }
                 };
-                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count, noise }
+                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count, noise, firsts }
             }
         };
         Ok(step)
+    }
+
+    /// The diffusion of a solve with noise.
+    pub fn diffusion(&self) -> Option<&Step<T>> {
+        match &self.role {
+            Role::Solve { noise, .. } => noise.as_ref().map(|n| &n.step),
+            Role::Map(_) => None,
+        }
+    }
+
+    /// The feed of a source.
+    pub fn feed(&self, source: Source) -> Option<usize> {
+        self.feeds.iter().position(|f| f.source == source)
     }
 
     /// A unit with its kernel, without results.
@@ -362,13 +372,13 @@ fn feeds(spec: &UnitSpec, layout: &Layout, program: &Program, widths: &[usize]) 
         Source::Draw(id) => {
             // Rows are counted from the place that the feed is filled at.
             let draw = DrawFeed::new(&program.draws[id.0 as usize], 0);
-            Some(Feed { row, rows: draw.rows, from: From::Draw(draw) })
+            Some(Feed { source, row, rows: draw.rows, from: From::Draw(draw) })
         }
         Source::Input(id) => {
             let rows = program.inputs[id.0 as usize].shape.iter().product();
-            Some(Feed { row, rows, from: From::Input(id) })
+            Some(Feed { source, row, rows, from: From::Input(id) })
         }
-        Source::Column(column) => Some(Feed { row, rows: widths[column], from: From::Column(column) }),
+        Source::Column(column) => Some(Feed { source, row, rows: widths[column], from: From::Column(column) }),
         Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => None,
     };
     spec.sources.iter().zip(&layout.input_row).filter_map(feed).collect()

@@ -12,6 +12,7 @@ mod feed;
 pub mod forward;
 pub mod init;
 mod noise;
+pub mod objective;
 pub mod optim;
 pub mod params;
 pub mod pool;

@@ -7,23 +7,29 @@
 use super::Real;
 use super::buffer::Aligned;
 use super::data_cols::{ColumnSource, Columns};
+use super::failure::worst;
 use super::feed::{DrawFeed, panels, transpose};
+use super::forward::Request;
+use super::objective::{self, ChunkOf, Objective, Part};
 use super::optim::{clip_scale, square_sum, tree_sum};
 use super::params::ParamTable;
 use super::pool::{Stop, Worker};
 use super::theta::{Computed, GradientMap, ThetaMap, prologue};
-use super::train::{StepReport, TrainConfig};
+use super::train::{StepReport, TrainConfig, chunk_size};
 use crate::backend::{Kernel, LANES, SharedMut};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{InputId, Program};
 use crate::rng::Key;
+use crate::solve::SolveError;
 use crate::stage::{GradientPlan, Prologue, Source};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 /// Most slots of a step.
 pub(super) const SLOTS: usize = 8;
+/// Stages that a solve is taken for, before any has been made.
+const STAGES: u64 = 12;
 /// Ranges of the gradient; a worker takes a run of them.
 pub(super) const SHARDS: usize = 32;
 /// Where the rows of a tile's input block come from.
@@ -36,16 +42,56 @@ pub(super) struct Feeds {
 }
 
 /// What a worker has for itself.
-pub(super) struct Bench<T> {
-    pub inputs: Aligned<T>,
-    pub outputs: Aligned<T>,
-    pub scratch: Aligned<T>,
+pub(super) enum Bench<T> {
+    /// For the tiles of one unit.
+    Tile { inputs: Aligned<T>, outputs: Aligned<T>, scratch: Aligned<T> },
+    /// For the chunks of an objective that solves.
+    Chunk(Box<objective::Bench<T>>),
+}
+
+/// What a step evaluates.
+pub(super) enum Work<T: Real> {
+    /// One unit: loss and cotangents.
+    Unit(Part<T>, Feeds),
+    /// Segments between solves, and their transposes.
+    Objective(Box<Objective<T>>),
+}
+
+impl<T: Real> Work<T> {
+    /// Its kernels and their maps.
+    pub fn parts(&self) -> Vec<(&dyn Kernel<T>, &ThetaMap)> {
+        match self {
+            Work::Unit(part, _) => vec![(&*part.kernel, &part.theta_map)],
+            Work::Objective(objective) => objective.parts().collect(),
+        }
+    }
+
+    /// Operations of a sample.
+    pub fn flops(&self) -> u64 {
+        match self {
+            Work::Unit(part, _) => part.kernel.layout().flops,
+            Work::Objective(objective) => objective.flops(STAGES),
+        }
+    }
+}
+
+/// A kernel with its buffers.
+pub(super) struct Shared<'a, T: Real> {
+    pub kernel: &'a dyn Kernel<T>,
+    pub theta_map: &'a ThetaMap,
+    pub packed: SharedMut<T>,
+    pub gathered: SharedMut<T>,
+    pub slots: SharedMut<T>,
+    pub slot_len: usize,
+    pub sums: SharedMut<T>,
 }
 
 /// Why a section ended before its last step: nothing was changed in the step it names.
 pub(super) enum Broken {
     Loss(f64),
     Gradient,
+    /// A solve failed.
+    Solve(Box<Diagnostic>),
 }
 
 /// A running section, seen by every worker.
@@ -54,11 +100,11 @@ pub(super) struct Section<'a, T: Real> {
     pub first: u64,
     pub rates: &'a [f64],
     pub table: &'a ParamTable,
-    pub kernel: &'a dyn Kernel<T>,
+    pub work: &'a Work<T>,
+    pub parts: Vec<Shared<'a, T>>,
     pub prologue: &'a Prologue,
-    pub theta_map: &'a ThetaMap,
     pub gradient_map: &'a GradientMap,
-    pub feeds: &'a Feeds,
+    pub failures: &'a [Mutex<Option<SolveError>>],
     /// Ends of the shards of the parameter vector.
     pub shards: &'a [usize],
     pub source: Option<&'a dyn ColumnSource<T>>,
@@ -68,16 +114,14 @@ pub(super) struct Section<'a, T: Real> {
     pub theta: SharedMut<T>,
     pub memory: Vec<SharedMut<T>>,
     pub ema: Option<SharedMut<T>>,
-    pub packed: SharedMut<T>,
-    pub gathered: SharedMut<T>,
-    pub slots: SharedMut<T>,
-    pub slot_len: usize,
     pub sums: SharedMut<T>,
     pub gradient: SharedMut<T>,
     pub losses: SharedMut<f64>,
     pub squares: SharedMut<f64>,
     pub claims: &'a [AtomicU64],
     pub columns: &'a [RwLock<Columns<T>>],
+    /// Inputs of the program.
+    pub inputs: usize,
 }
 
 impl<T: Real> Section<'_, T> {
@@ -100,7 +144,7 @@ impl<T: Real> Section<'_, T> {
 
     /// Whether parameters are packed as they are updated.
     fn packs_updates(&self) -> bool {
-        self.theta_map.is_identity() && self.kernel.packs_ranges()
+        self.parts.len() == 1 && self.parts.iter().all(|p| p.theta_map.is_identity() && p.kernel.packs_ranges())
     }
 
     /// The `i`-th step of the section. All workers return the same. Nothing may be read of parameters before the next barrier.
@@ -108,6 +152,9 @@ impl<T: Real> Section<'_, T> {
         let step = self.first + i as u64;
         self.fill_slots(w, i, bench)?;
         w.barrier()?;
+        if let Some(failure) = self.failure(step) {
+            return Ok(Err(Broken::Solve(failure)));
+        }
         // SAFETY: written before the barrier; the next write comes after the next one.
         let loss = tree_sum(unsafe { self.losses.slice(0..self.slot_samples.len()) }) / self.config.batch as f64;
         if !loss.is_finite() {
@@ -141,28 +188,50 @@ impl<T: Real> Section<'_, T> {
     fn pack(&self, w: &Worker<'_>) -> Result<(), Stop> {
         // SAFETY: parameters change in `update` only, a barrier away on both sides.
         let theta = unsafe { self.theta.slice(0..self.theta.len()) };
-        if self.theta_map.is_identity() {
-            self.kernel.pack(theta, &self.packed, w.index(), w.count());
-            return Ok(());
-        }
-        if self.theta_map.needs_prologue() {
+        let gathers = || self.parts.iter().filter(|p| !p.theta_map.is_identity());
+        if gathers().any(|p| p.theta_map.needs_prologue()) {
             if w.index() == 0 {
                 let computed = prologue(self.prologue, self.table, theta)?;
-                // SAFETY: the other workers wait at the barrier below.
-                let all = unsafe { self.gathered.slice_mut(0..self.gathered.len()) };
-                self.theta_map.gather(theta, &computed, 0..all.len(), all);
+                for part in gathers() {
+                    // SAFETY: the other workers wait at the barrier below.
+                    let all = unsafe { part.gathered.slice_mut(0..part.gathered.len()) };
+                    part.theta_map.gather(theta, &computed, 0..all.len(), all);
+                }
             }
         } else {
-            let range = w.share(self.gathered.len(), 64);
-            // SAFETY: shares are disjoint.
-            let own = unsafe { self.gathered.slice_mut(range.clone()) };
-            self.theta_map.gather(theta, &Computed::new(), range, own);
+            for part in gathers() {
+                let range = w.share(part.gathered.len(), 64);
+                // SAFETY: shares are disjoint.
+                let own = unsafe { part.gathered.slice_mut(range.clone()) };
+                part.theta_map.gather(theta, &Computed::new(), range, own);
+            }
         }
-        w.barrier()?;
-        // SAFETY: written before the barrier, next in the next step.
-        let gathered = unsafe { self.gathered.slice(0..self.gathered.len()) };
-        self.kernel.pack(gathered, &self.packed, w.index(), w.count());
+        if gathers().next().is_some() {
+            w.barrier()?;
+        }
+        for part in &self.parts {
+            if part.theta_map.is_identity() {
+                part.kernel.pack(theta, &part.packed, w.index(), w.count());
+            } else {
+                // SAFETY: written before the barrier, next in the next step.
+                let gathered = unsafe { part.gathered.slice(0..part.gathered.len()) };
+                part.kernel.pack(gathered, &part.packed, w.index(), w.count());
+            }
+        }
         Ok(())
+    }
+
+    /// The failure of the sample that came least far, if any solve of the step failed.
+    fn failure(&self, step: u64) -> Option<Box<Diagnostic>> {
+        let failures: Vec<(usize, SolveError)> = self
+            .failures
+            .iter()
+            .filter_map(|f| f.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .map(|failure| (0, failure))
+            .collect();
+        let failure = worst(failures, 0)?;
+        let notes = format!("in step {}; the parameters are kept as they were after step {step}", step + 1);
+        Some(Box::new(failure.note(notes)))
     }
 
     /// Takes slots until none is left, its own share first.
@@ -180,45 +249,123 @@ impl<T: Real> Section<'_, T> {
     }
 
     fn fill_slot(&self, slot: usize, i: usize, depth: usize, bench: &mut Bench<T>) -> Result<(), Stop> {
-        let step = self.first + i as u64;
-        // SAFETY: the slot was claimed by this worker for this step.
-        let sums = unsafe { self.slots.slice_mut(slot * self.slot_len..(slot + 1) * self.slot_len) };
-        // SAFETY: packed before the barrier, next in the next step.
-        let packed = unsafe { self.packed.slice(0..self.packed.len()) };
         let columns = self.columns.get(i % depth).map(|c| c.read().unwrap_or_else(PoisonError::into_inner));
-        let weight = T::from_f64(1.0 / self.config.batch as f64);
+        let mut slots: Vec<&mut [T]> = Vec::new();
+        let mut packed: Vec<&[T]> = Vec::new();
+        for part in &self.parts {
+            // SAFETY: the slot was claimed by this worker for this step.
+            let sums = unsafe { part.slots.slice_mut(slot * part.slot_len..(slot + 1) * part.slot_len) };
+            if let Work::Objective(_) = self.work {
+                sums.fill(T::default());
+            }
+            slots.push(sums);
+            // SAFETY: packed before the barrier, next in the next step.
+            packed.push(unsafe { part.packed.slice(0..part.packed.len()) });
+        }
         let samples = self.slot_samples[slot].clone();
+        let step = self.first + i as u64;
+        let loss = match (self.work, bench) {
+            (Work::Unit(part, feeds), Bench::Tile { inputs, outputs, scratch }) => {
+                let tile = (&mut **inputs, &mut **outputs, &mut **scratch);
+                self.fill_unit(part, feeds, step, samples, packed[0], slots[0], columns.as_deref(), tile)?
+            }
+            (Work::Objective(objective), Bench::Chunk(bench)) => {
+                match self.fill_chunks(objective, step, samples, &packed, &mut slots, columns.as_deref(), bench)? {
+                    Ok(loss) => loss,
+                    Err(failure) => {
+                        *self.failures[slot].lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                        0.0
+                    }
+                }
+            }
+            _ => return Err(internal("a worker's bench is not for its work").into()),
+        };
+        // SAFETY: as for the slot.
+        unsafe { self.losses.slice_mut(slot..slot + 1)[0] = loss };
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn fill_unit(
+        &self,
+        part: &Part<T>,
+        feeds: &Feeds,
+        step: u64,
+        samples: Range<usize>,
+        packed: &[T],
+        sums: &mut [T],
+        columns: Option<&Columns<T>>,
+        (inputs, outputs, scratch): (&mut [T], &mut [T], &mut [T]),
+    ) -> Result<f64, Stop> {
+        let weight = T::from_f64(1.0 / self.config.batch as f64);
         let mut loss = 0.0;
         for first in samples.clone().step_by(LANES) {
             let lanes = (samples.end - first).min(LANES);
             let panels = panels(lanes);
-            for draw in &self.feeds.draws {
-                draw.fill(self.key, step, first as u64, panels, &mut bench.inputs);
+            for draw in &feeds.draws {
+                draw.fill(self.key, step, first as u64, panels, inputs);
             }
-            for &(input, row, width) in &self.feeds.columns {
+            for &(input, row, width) in &feeds.columns {
                 let Some(columns) = &columns else { continue };
                 let block = &columns.block(input)[first * width..(first + lanes) * width];
-                transpose(block, width, &mut bench.inputs[row * LANES..(row + width) * LANES]);
+                transpose(block, width, &mut inputs[row * LANES..(row + width) * LANES]);
             }
-            if let Some(row) = self.feeds.weight {
-                let weights = &mut bench.inputs[row * LANES..(row + 1) * LANES];
+            if let Some(row) = feeds.weight {
+                let weights = &mut inputs[row * LANES..(row + 1) * LANES];
                 weights[..lanes].fill(weight);
                 weights[lanes..].fill(T::default());
             }
-            let Bench { inputs, outputs, scratch } = bench;
             let status = if first == samples.start {
-                self.kernel.first_tile(packed, inputs, outputs, sums, scratch, panels)
+                part.kernel.first_tile(packed, inputs, outputs, sums, scratch, panels)
             } else {
-                self.kernel.tile(packed, inputs, outputs, sums, scratch, panels)
+                part.kernel.tile(packed, inputs, outputs, sums, scratch, panels)
             };
             if status != 0 {
                 return Err(internal(&format!("a tile of step {} reports status {status}", step + 1)).into());
             }
-            loss += outputs[self.feeds.loss_row * LANES..][..lanes].iter().fold(0.0, |sum, x| sum + x.to_f64());
+            loss += outputs[feeds.loss_row * LANES..][..lanes].iter().fold(0.0, |sum, x| sum + x.to_f64());
         }
-        // SAFETY: as for the slot.
-        unsafe { self.losses.slice_mut(slot..slot + 1)[0] = loss };
-        Ok(())
+        Ok(loss)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn fill_chunks(
+        &self,
+        objective: &Objective<T>,
+        step: u64,
+        samples: Range<usize>,
+        packed: &[&[T]],
+        slots: &mut [&mut [T]],
+        columns: Option<&Columns<T>>,
+        bench: &mut objective::Bench<T>,
+    ) -> Result<Result<f64, SolveError>, Stop> {
+        let blocks: Vec<&[T]> = match columns {
+            Some(columns) => (0..self.inputs).map(|id| columns.block(InputId(id as u32))).collect(),
+            None => Vec::new(),
+        };
+        let request = Request {
+            theta: &[],
+            seed: self.config.seed,
+            purpose: "train",
+            step,
+            first_sample: 0,
+            samples: self.config.batch,
+            inputs: &blocks,
+            solvers: &[],
+            default_solver: None,
+        };
+        let chunk = chunk_size(self.config.batch);
+        let weight = T::from_f64(1.0 / self.config.batch as f64);
+        let mut loss = 0.0;
+        for first in samples.clone().step_by(chunk) {
+            let samples = first..(first + chunk).min(samples.end);
+            let of = ChunkOf { request: &request, samples, packed, weight };
+            match objective.chunk(&of, slots, bench)? {
+                Ok(part) => loss += part,
+                Err(failure) => return Ok(Err(failure.of_batch(first))),
+            }
+        }
+        Ok(Ok(loss))
     }
 
     /// Elements of a shard.
@@ -234,24 +381,26 @@ impl<T: Real> Section<'_, T> {
     }
 
     fn reduce(&self, w: &Worker<'_>) -> Result<(), Stop> {
-        let mut slots: [&[T]; SLOTS] = [&[]; SLOTS];
-        let slots = &mut slots[..self.slot_samples.len()];
-        for (g, slot) in slots.iter_mut().enumerate() {
-            // SAFETY: written before the barrier, next in the next step.
-            *slot = unsafe { self.slots.slice(g * self.slot_len..(g + 1) * self.slot_len) };
-        }
         let own = w.share(SHARDS, 1);
+        let add = |part: &Shared<'_, T>, share: Range<usize>| {
+            let mut slots: [&[T]; SLOTS] = [&[]; SLOTS];
+            let slots = &mut slots[..self.slot_samples.len()];
+            for (g, slot) in slots.iter_mut().enumerate() {
+                // SAFETY: written before the barrier, next in the next step.
+                *slot = unsafe { part.slots.slice(g * part.slot_len..(g + 1) * part.slot_len) };
+            }
+            // SAFETY: shares are disjoint, and so are the parts' sums.
+            part.kernel.reduce(slots, share.start, unsafe { part.sums.slice_mut(share) });
+        };
+        let parts = || self.parts.iter().filter(|p| !p.sums.is_empty());
         match self.gradient_map {
             GradientMap::Identity => {
                 for shard in own.clone().map(|s| self.shard(s)) {
-                    // SAFETY: workers own disjoint shards.
-                    self.kernel.reduce(slots, shard.start, unsafe { self.sums.slice_mut(shard) });
+                    parts().for_each(|part| add(part, shard.clone()));
                 }
             }
             GradientMap::Pieces(_) | GradientMap::Epilogue { .. } => {
-                let share = w.share(self.sums.len(), 64);
-                // SAFETY: shares are disjoint.
-                self.kernel.reduce(slots, share.start, unsafe { self.sums.slice_mut(share) });
+                parts().for_each(|part| add(part, w.share(part.sums.len(), 64)));
                 w.barrier()?;
                 // SAFETY: written before the barrier, next in the next step.
                 let sums = unsafe { self.sums.slice(0..self.sums.len()) };
@@ -320,7 +469,7 @@ impl<T: Real> Section<'_, T> {
                 ema.update(step, average.slice_mut(range.clone()), theta);
             }
             if self.packs_updates() {
-                self.kernel.pack_range(theta, range.start, &self.packed);
+                self.parts.iter().for_each(|p| p.kernel.pack_range(theta, range.start, &p.packed));
             }
         }
     }

@@ -196,6 +196,15 @@ impl GradientMap {
         Ok(if identity { GradientMap::Identity } else { GradientMap::Pieces(pieces) })
     }
 
+    /// The same map, whose sums are not taken for the gradient itself.
+    #[must_use]
+    pub fn in_pieces(self, parameters: usize) -> GradientMap {
+        match self {
+            GradientMap::Identity => GradientMap::Pieces(vec![(0..parameters, 0)]),
+            other @ (GradientMap::Pieces(_) | GradientMap::Epilogue { .. }) => other,
+        }
+    }
+
     /// Fills `out` with the elements `range` of the gradient, from all of the sums; an epilogue through
     /// [`GradientMap::evaluate`] instead.
     pub fn gather<T: Real>(&self, sums: &[T], range: Range<usize>, out: &mut [T]) {

@@ -13,24 +13,26 @@
 //! summed by one worker in the order of its samples, and everything else is elementwise or a fixed tree, so bits do not
 //! depend on the number of threads; nothing is allocated or locked inside a step (but for a prologue that computes, and
 //! columns from outside); parameters change only after loss and gradient were found finite. Deliberately absent: schedules,
-//! `solve` inside an objective, what happens between sections.
+//! what happens between sections.
 
 use super::Real;
 use super::buffer::Aligned;
 use super::checkpoint::Checkpoint;
 use super::data_cols::{ColumnSource, Columns};
 use super::init::initial;
+use super::objective::{Cost, Objective, Part, Solving};
 use super::optim::{Ema, Optimizer};
 use super::params::{Entry, ParamTable};
 use super::pool::Pool;
-use super::step::{Bench, Broken, Feeds, SHARDS, SLOTS, Section, internal};
+use super::step::{Bench, Broken, Feeds, SHARDS, SLOTS, Section, Shared, Work, internal};
 use super::theta::{GradientMap, ThetaMap};
-use crate::backend::{Backend, Kernel, LANES, SharedMut, Unit};
+use crate::backend::{Backend, LANES, SharedMut};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{InputDecl, Program};
 use crate::kernels::ROWS;
 use crate::rng::Key;
-use crate::stage::{GradientPlan, Prologue};
+use crate::solve::SolveError;
+use crate::stage::{GradientPlan, ObjectivePlan, Prologue};
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -72,11 +74,9 @@ pub struct Trainer<T: Real> {
     pool: Pool,
     workers: usize,
     table: ParamTable,
-    kernel: Box<dyn Kernel<T>>,
+    work: Work<T>,
     prologue: Prologue,
-    theta_map: ThetaMap,
     gradient_map: GradientMap,
-    feeds: Feeds,
     inputs: Vec<InputDecl>,
     source: Option<Box<dyn ColumnSource<T>>>,
     slots: Vec<Range<usize>>,
@@ -94,16 +94,30 @@ pub struct Trainer<T: Real> {
 
 /// What workers share within a step.
 struct Buffers<T> {
-    packed: Aligned<T>,
-    gathered: Aligned<T>,
-    slots: Aligned<T>,
-    slot_len: usize,
+    /// For each part of the work.
+    parts: Vec<PartBuffers<T>>,
     sums: Aligned<T>,
     gradient: Aligned<T>,
     losses: Vec<f64>,
     squares: Vec<f64>,
     claims: Vec<AtomicU64>,
+    failures: Vec<Mutex<Option<SolveError>>>,
     columns: Vec<RwLock<Columns<T>>>,
+}
+
+struct PartBuffers<T> {
+    packed: Aligned<T>,
+    gathered: Aligned<T>,
+    slots: Aligned<T>,
+    slot_len: usize,
+    /// Elements of the sums.
+    sums: Range<usize>,
+}
+
+/// What to train, from `stage`.
+enum Plan<T: Real> {
+    Unit(GradientPlan),
+    Objective(Box<Objective<T>>, ObjectivePlan),
 }
 
 /// Samples of a chunk: 64 below 512 samples, else 128. Depends on the batch only.
@@ -152,49 +166,105 @@ impl<T: Real> Trainer<T> {
         config: TrainConfig,
         source: Option<Box<dyn ColumnSource<T>>>,
     ) -> Result<Trainer<T>, Box<Diagnostic>> {
+        Self::build(program, Plan::Unit(plan), backend, pool, config, source)
+    }
+
+    /// As [`Trainer::new`], of an objective that solves.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn solving(
+        program: &Program,
+        mut plan: ObjectivePlan,
+        solving: Solving,
+        backend: &dyn Backend<T>,
+        pool: Pool,
+        config: TrainConfig,
+        source: Option<Box<dyn ColumnSource<T>>>,
+    ) -> Result<Trainer<T>, Box<Diagnostic>> {
+        let chunk = chunk_size(config.batch);
+        let objective = Objective::new(program, &mut plan, solving, chunk, backend, pool)?;
+        Self::build(program, Plan::Objective(Box::new(objective), plan), backend, pool, config, source)
+    }
+
+    fn build(
+        program: &Program,
+        plan: Plan<T>,
+        backend: &dyn Backend<T>,
+        pool: Pool,
+        config: TrainConfig,
+        source: Option<Box<dyn ColumnSource<T>>>,
+    ) -> Result<Trainer<T>, Box<Diagnostic>> {
         let table = ParamTable::new(&program.params);
-        let spec = &plan.unit;
-        let kernel = backend.compile(&Unit {
-            name: "train",
-            dag: &spec.dag,
-            inputs: &spec.inputs,
-            theta: &spec.theta,
-            outputs: &spec.outputs,
-            sums: &spec.sums,
-        })?;
-        let layout = kernel.layout().clone();
-        let theta_map = ThetaMap::new(spec, &plan.prologue, &table);
-        let feeds = Feeds::new(program, &plan, &layout.input_row, &layout.output_row)?;
-        if config.batch == 0 || (source.is_none() && !feeds.columns.is_empty()) {
+        if config.batch == 0 || (source.is_none() && !program.inputs.is_empty()) {
             return Err(internal("training needs samples, and a source for every column it reads"));
         }
-        let gradient_map = GradientMap::new(&plan.prologue, &plan.cotangents, plan.epilogue, &table)?;
+        let (work, prologue, cotangents, epilogue) = match plan {
+            Plan::Unit(plan) => {
+                let part = Part::new("train", &plan.unit, ThetaMap::new(&plan.unit, &plan.prologue, &table), backend)?;
+                let layout = part.kernel.layout();
+                let feeds = Feeds::new(program, &plan, &layout.input_row, &layout.output_row)?;
+                (Work::Unit(part, feeds), plan.prologue, plan.cotangents, plan.epilogue)
+            }
+            Plan::Objective(objective, plan) => {
+                // Sums stand in the order of parts; the parts of a forward pass have none.
+                let cotangents = plan.transposes.iter().flat_map(|t| t.cotangents().to_vec()).collect();
+                (Work::Objective(objective), plan.prologue, cotangents, plan.epilogue)
+            }
+        };
+        let gradient_map = GradientMap::new(&prologue, &cotangents, epilogue, &table)?;
         let (slots, shards) = (slots(config.batch), shards(&table));
-        let alone = layout.flops as f64 * config.batch as f64 / RATE < ALONE_BELOW;
+        let flops = work.flops();
+        let alone = flops as f64 * config.batch as f64 / RATE < ALONE_BELOW;
         let workers = if alone { 1 } else { pool.threads().min(slots.len()) };
         let theta = Aligned::of(&initial::<T>(&program.params, config.seed));
-        // Whole cache lines, so that slots of two workers share none.
-        let slot_len = layout.slot_len.next_multiple_of(64 / size_of::<T>());
+        let mut at = 0;
+        let parts: Vec<PartBuffers<T>> = work
+            .parts()
+            .into_iter()
+            .map(|(kernel, theta_map)| {
+                let layout = kernel.layout();
+                // Whole cache lines, so that slots of two workers share none.
+                let slot_len = layout.slot_len.next_multiple_of(64 / size_of::<T>());
+                at += layout.sums_len;
+                PartBuffers {
+                    packed: Aligned::zeros(layout.packed_len),
+                    gathered: Aligned::zeros(if theta_map.is_identity() { 0 } else { layout.theta_len }),
+                    slots: Aligned::zeros(slot_len * slots.len()),
+                    slot_len,
+                    sums: at - layout.sums_len..at,
+                }
+            })
+            .collect();
+        let gradient_map = match parts.iter().filter(|p| !p.sums.is_empty()).count() {
+            0 | 1 => gradient_map,
+            _ => gradient_map.in_pieces(table.len()),
+        };
         let is_identity = matches!(gradient_map, GradientMap::Identity);
         let buffers = Buffers {
-            packed: Aligned::zeros(layout.packed_len),
-            gathered: Aligned::zeros(if theta_map.is_identity() { 0 } else { layout.theta_len }),
-            slots: Aligned::zeros(slot_len * slots.len()),
-            slot_len,
-            sums: Aligned::zeros(layout.sums_len),
+            parts,
+            sums: Aligned::zeros(at),
             gradient: Aligned::zeros(if is_identity { 0 } else { table.len() }),
             losses: vec![0.0; slots.len()],
             squares: vec![0.0; SHARDS],
             claims: slots.iter().map(|_| AtomicU64::new(0)).collect(),
+            failures: slots.iter().map(|_| Mutex::new(None)).collect(),
             columns: match source {
                 Some(_) => (0..workers).map(|_| RwLock::new(Columns::zeros(&program.inputs, config.batch))).collect(),
                 None => Vec::new(),
             },
         };
-        let bench = || Bench {
-            inputs: Aligned::zeros(layout.input_rows * LANES),
-            outputs: Aligned::zeros(layout.output_rows * LANES),
-            scratch: Aligned::zeros(layout.scratch_len),
+        let chunk = chunk_size(config.batch).min(config.batch.next_multiple_of(LANES));
+        let bench = || match &work {
+            Work::Unit(part, _) => {
+                let layout = part.kernel.layout();
+                Bench::Tile {
+                    inputs: Aligned::zeros(layout.input_rows * LANES),
+                    outputs: Aligned::zeros(layout.output_rows * LANES),
+                    scratch: Aligned::zeros(layout.scratch_len),
+                }
+            }
+            Work::Objective(objective) => Bench::Chunk(Box::new(objective.bench(chunk, workers))),
         };
         Ok(Trainer {
             config,
@@ -204,11 +274,8 @@ impl<T: Real> Trainer<T> {
             ema: config.ema.map(|_| Aligned::of(&theta)),
             moving: vec![0..table.len()],
             table,
-            kernel,
-            prologue: plan.prologue,
-            theta_map,
+            prologue,
             gradient_map,
-            feeds,
             inputs: program.inputs.clone(),
             source,
             slots,
@@ -218,6 +285,7 @@ impl<T: Real> Trainer<T> {
             theta,
             buffers,
             benches: (0..workers).map(|_| Mutex::new(bench())).collect(),
+            work,
         })
     }
 
@@ -229,16 +297,30 @@ impl<T: Real> Trainer<T> {
     pub fn run(&mut self, rates: &[f64], reports: &mut Vec<StepReport>) -> Result<(), Box<Diagnostic>> {
         let (first, before) = (self.step, reports.len());
         self.buffers.claims.iter_mut().for_each(|c| *c.get_mut() = 0);
+        self.buffers.failures.iter_mut().for_each(|f| *f = Mutex::new(None));
+        let sums = SharedMut::new(&mut self.buffers.sums);
+        let parts = self.work.parts().into_iter().zip(&mut self.buffers.parts);
+        let parts = parts
+            .map(|((kernel, theta_map), buffers)| Shared {
+                kernel,
+                theta_map,
+                packed: SharedMut::new(&mut buffers.packed),
+                gathered: SharedMut::new(&mut buffers.gathered),
+                slots: SharedMut::new(&mut buffers.slots),
+                slot_len: buffers.slot_len,
+                sums: sums.part(buffers.sums.clone()),
+            })
+            .collect();
         let section = Section {
             config: &self.config,
             first,
             rates,
             table: &self.table,
-            kernel: &*self.kernel,
+            work: &self.work,
+            parts,
             prologue: &self.prologue,
-            theta_map: &self.theta_map,
             gradient_map: &self.gradient_map,
-            feeds: &self.feeds,
+            failures: &self.buffers.failures,
             shards: &self.shards,
             source: self.source.as_deref(),
             slot_samples: &self.slots,
@@ -247,16 +329,13 @@ impl<T: Real> Trainer<T> {
             theta: SharedMut::new(&mut self.theta),
             memory: self.memory.iter_mut().map(|m| SharedMut::new(m)).collect(),
             ema: self.ema.as_mut().map(|e| SharedMut::new(e)),
-            packed: SharedMut::new(&mut self.buffers.packed),
-            gathered: SharedMut::new(&mut self.buffers.gathered),
-            slots: SharedMut::new(&mut self.buffers.slots),
-            slot_len: self.buffers.slot_len,
-            sums: SharedMut::new(&mut self.buffers.sums),
+            sums,
             gradient: SharedMut::new(&mut self.buffers.gradient),
             losses: SharedMut::new(&mut self.buffers.losses),
             squares: SharedMut::new(&mut self.buffers.squares),
             claims: &self.buffers.claims,
             columns: &self.buffers.columns,
+            inputs: self.inputs.len(),
         };
         reports.reserve(rates.len());
         let sink = Mutex::new(reports);
@@ -281,6 +360,7 @@ impl<T: Real> Trainer<T> {
         match ended?.swap_remove(0) {
             None => Ok(()),
             Some(Broken::Loss(loss)) => Err(self.not_finite(format!("the loss of step {} is {loss}", self.step + 1))),
+            Some(Broken::Solve(failure)) => Err(failure),
             Some(Broken::Gradient) => Err(self.not_finite(self.name_gradient())),
         }
     }
@@ -344,25 +424,41 @@ impl<T: Real> Trainer<T> {
         &self.table
     }
 
-    /// Floating-point operations of a step, by the back end's count, without the update.
+    /// What each solve of the objective cost since the run began, under the name of its method, in the order of the plan.
+    /// Bytes are those of all threads together.
     #[must_use]
-    pub fn flops(&self) -> u64 {
-        self.kernel.layout().flops * self.config.batch as u64
+    pub fn costs(&self) -> Vec<(String, Cost)> {
+        let Work::Objective(objective) = &self.work else { return Vec::new() };
+        let mut total = objective.methods().map(|name| (name.to_owned(), Cost::default())).collect::<Vec<_>>();
+        for bench in &self.benches {
+            if let Bench::Chunk(bench) = &*bench.lock().unwrap_or_else(PoisonError::into_inner) {
+                total.iter_mut().zip(&bench.costs).for_each(|((_, t), c)| *t = t.with(*c));
+            }
+        }
+        let threads = self.workers as u64;
+        for (_, cost) in &mut total {
+            cost.bytes = (cost.bytes.0 * threads, cost.bytes.1 * threads);
+        }
+        total
     }
 
-    /// Bytes of parameters, their companions and buffers.
+    /// Floating-point operations of a step, by the back end's count, without the update. A solve counts as a few steps.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn flops(&self) -> u64 {
+        self.work.flops() * self.config.batch as u64
+    }
+
+    /// Bytes of parameters, their companions and what steps share, and the most that tapes of solves kept so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
         let b = &self.buffers;
         let kept = self.memory.iter().chain(&self.ema).map(|v| v.len()).sum::<usize>() + self.theta.len();
-        let step = b.packed.len() + b.gathered.len() + b.slots.len() + b.sums.len() + b.gradient.len();
-        let bench = |m: &Mutex<Bench<T>>| {
-            let bench = m.lock().unwrap_or_else(PoisonError::into_inner);
-            bench.inputs.len() + bench.outputs.len() + bench.scratch.len()
-        };
+        let parts: usize = b.parts.iter().map(|p| p.packed.len() + p.gathered.len() + p.slots.len()).sum();
         let width = |d: &InputDecl| d.shape.iter().product::<usize>();
         let columns = b.columns.len() * self.config.batch * self.inputs.iter().map(width).sum::<usize>();
-        (kept + step + columns + self.benches.iter().map(bench).sum::<usize>()) * size_of::<T>()
+        let numbers = kept + parts + b.sums.len() + b.gradient.len() + columns;
+        let tapes: u64 = self.costs().iter().map(|(_, c)| c.bytes.0).sum();
+        (numbers * size_of::<T>()) as u64 + tapes
     }
 
     /// Inputs of the program, for sources of columns.

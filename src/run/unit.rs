@@ -14,7 +14,7 @@ use super::step::internal;
 use crate::backend::LANES;
 use crate::rng::Key;
 use crate::solve::{
-    ChunkOut, KernelRhs, Observe, Plan, Problem, SampleCount, SolveError, SolverConfig, Stochastic, StochasticOut,
+    ChunkOut, KernelRhs, Observe, Plan, Problem, Rhs, SampleCount, SolveError, SolverConfig, Stochastic, StochasticOut,
     Workspace,
 };
 use crate::stage::Times;
@@ -35,14 +35,21 @@ pub(super) struct Desk<T> {
     pub inputs: Aligned<T>,
     pub outputs: Aligned<T>,
     pub scratch: Aligned<T>,
-    pub states: Aligned<T>,
+    pub given: Given<T>,
     pub ends: Aligned<T>,
     pub observed: Aligned<T>,
+    pub workspace: Workspace<T>,
+}
+
+/// What a solve is given.
+#[derive(Default)]
+pub(super) struct Given<T> {
+    pub states: Aligned<T>,
     pub captures: Aligned<T>,
+    /// Start and end times.
     pub times: (Vec<f64>, Vec<f64>),
     /// Observation times, `[sample][count]`.
     pub at: Vec<f64>,
-    pub workspace: Workspace<T>,
 }
 
 impl<T: Real> Desk<T> {
@@ -65,12 +72,14 @@ impl<T: Real> Desk<T> {
             inputs: Aligned::zeros(most(&|s| s.layout.input_rows) * LANES),
             outputs: Aligned::zeros(most(&|s| s.layout.output_rows) * LANES),
             scratch: Aligned::zeros(most(&|s| s.layout.scratch_len)),
-            states: Aligned::zeros(state * unit),
+            given: Given {
+                states: Aligned::zeros(state * unit),
+                captures: Aligned::zeros(captures * unit),
+                times: (vec![0.0; unit], vec![0.0; unit]),
+                at: Vec::new(),
+            },
             ends: Aligned::zeros(state * unit),
             observed: Aligned::zeros(observed * unit),
-            captures: Aligned::zeros(captures * unit),
-            times: (vec![0.0; unit], vec![0.0; unit]),
-            at: Vec::new(),
             workspace: Workspace::default(),
         }
     }
@@ -80,7 +89,7 @@ impl<T: Real> Desk<T> {
 pub(super) struct Pass<'a, T: Real> {
     pub forward: &'a Forward<T>,
     pub request: &'a Request<'a, T>,
-    pub packed: &'a [Packed<T>],
+    pub packed: &'a [Packed<'a, T>],
     pub solvers: &'a [&'a SolverConfig],
 }
 
@@ -90,7 +99,7 @@ impl<T: Real> Pass<'_, T> {
         let mut solve = 0;
         for (step, packed) in self.forward.steps.iter().zip(self.packed) {
             match &step.role {
-                Role::Map(results) => self.map(step, &packed.unit, results, &job.samples, desk)?,
+                Role::Map(results) => self.map(step, packed.unit, results, &job.samples, desk)?,
                 Role::Solve { .. } => {
                     match self.solve(step, packed, self.solvers[solve], &job.samples, desk, job.counts[solve])? {
                         Ok(paid) => job.paid[solve] = paid,
@@ -115,7 +124,7 @@ impl<T: Real> Pass<'_, T> {
         Ok(())
     }
 
-    fn map(
+    pub fn map(
         &self,
         step: &Step<T>,
         packed: &[T],
@@ -145,7 +154,7 @@ impl<T: Real> Pass<'_, T> {
     }
 
     /// Fills `out`, `[rows][LANES]`, for one tile whose first sample (of the request) is `first`.
-    fn fill(&self, feed: &Feed, columns: &[Aligned<T>], tile: usize, first: usize, lanes: usize, out: &mut [T]) {
+    pub fn fill(&self, feed: &Feed, columns: &[Aligned<T>], tile: usize, first: usize, lanes: usize, out: &mut [T]) {
         let (request, len) = (self.request, feed.rows * LANES);
         match &feed.from {
             From::Draw(draw) => {
@@ -173,68 +182,22 @@ impl<T: Real> Pass<'_, T> {
     }
 
     /// Evaluations paid for, or why the solve failed, with samples counted in the work unit.
-    fn solve(
+    pub fn solve(
         &self,
         step: &Step<T>,
-        packed: &Packed<T>,
+        packed: &Packed<'_, T>,
         config: &SolverConfig,
         samples: &Range<usize>,
         desk: &mut Desk<T>,
         counts: &mut [SampleCount],
     ) -> Result<Result<u64, SolveError>, Stop> {
-        let Role::Solve { rows, dim, span, inits, results, solver: _, at, count, noise } = &step.role else {
-            return Err(internal("a map is not a solve").into());
-        };
-        let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
-        let widths = &self.forward.widths;
-        let caps = rows.captures.len();
-        self.capture(step, caps, samples, &desk.columns, &mut desk.captures);
-        let state = |component: usize, tile: usize, width: usize| {
-            (tile * dim + component) * LANES..(tile * dim + component + width) * LANES
-        };
-        let column = |tile: usize, width: usize| tile * width * LANES..(tile + 1) * width * LANES;
-        for &(component, from) in inits {
-            let width = widths[from];
-            for tile in 0..tiles {
-                desk.states[state(component, tile, width)].copy_from_slice(&desk.columns[from][column(tile, width)]);
-            }
-        }
-        let (t0, t1) = (&mut desk.times.0[..n], &mut desk.times.1[..n]);
-        for (times, column) in [(&mut *t0, span.0), (&mut *t1, span.1)] {
-            times.iter_mut().zip(&*desk.columns[column]).for_each(|(t, x)| *t = x.to_f64());
-        }
-        let (mut t0, mut t1) = (&*t0, &*t1);
-        let observe = match at {
-            None => Observe::Nothing,
-            // Known times are exact, whatever the precision of the columns.
-            Some(Times::Common(times)) => {
-                (t0, t1) = (&times[..1], &times[times.len() - 1..]);
-                Observe::Common(times)
-            }
-            Some(Times::PerSample(column)) => {
-                let block = &desk.columns[*column];
-                desk.at.clear();
-                desk.at.extend((0..n * count).map(|k| {
-                    let (sample, time) = (k / count, k % count);
-                    block[(sample / LANES * count + time) * LANES + sample % LANES].to_f64()
-                }));
-                Observe::PerSample { count: *count, times: &desk.at }
-            }
-        };
-        let rhs = KernelRhs::new(&*step.kernel, &packed.unit, rows.clone())
-            .ok_or_else(|| internal("a right-hand side does not have the rows of its solve"))?;
-        let problem = Problem {
-            samples: n,
-            y0: &desk.states[..tiles * dim * LANES],
-            captures: &desk.captures[..tiles * caps * LANES],
-            t0,
-            t1,
-            observe,
-        };
-        let mut paid = 0;
-        if let (Some(n), Some(packed)) = (noise, &packed.diffusion) {
+        self.prepare(step, samples, desk)?;
+        let rhs = right_hand_side(step, packed.unit)?;
+        let given = std::mem::take(&mut desk.given);
+        let problem = problem(step, &rhs, samples.len(), &given);
+        let solved = if let (Role::Solve { noise: Some(n), .. }, Some(packed)) = (&step.role, packed.diffusion) {
             let caps = n.rows.captures.len();
-            let mut captures = Aligned::zeros(caps * tiles * LANES);
+            let mut captures = Aligned::zeros(caps * samples.len().next_multiple_of(LANES));
             self.capture(&n.step, caps, samples, &desk.columns, &mut captures);
             let diffusion = KernelRhs::new(&*n.step.kernel, packed, n.rows.clone())
                 .ok_or_else(|| internal("a diffusion does not have the rows of its solve"))?;
@@ -242,42 +205,135 @@ impl<T: Real> Pass<'_, T> {
             let (drift, noise, problem) = (&rhs, &normals, &problem);
             let solve = Stochastic { drift, diffusion: &diffusion, captures: &captures, noise, config, problem };
             let (ends, observed) = (&mut desk.ends[..], &mut desk.observed[..]);
-            if let Err(error) = solve.run(&mut StochasticOut { ends, observed, counts }) {
-                return Ok(Err(error));
-            }
-            paid = counts.iter().map(|c| u64::from(c.evaluations)).sum();
+            let solved = solve.run(&mut StochasticOut { ends, observed, counts: &mut *counts });
+            solved.map(|_| counts.iter().map(|c| u64::from(c.evaluations)).sum())
         } else {
-            let plan = match Plan::new(&rhs, config, &problem) {
-                Ok(plan) => plan,
-                Err(error) => return Ok(Err(error.into())),
-            };
-            for chunk in 0..plan.chunks() {
-                let own = plan.samples(chunk);
-                let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
-                let ends = &mut desk.ends[lanes.start * dim..lanes.end * dim];
-                let observed = &mut desk.observed[lanes.start * dim * count..lanes.end * dim * count];
-                let out = ChunkOut { ends, observed, counts: &mut counts[own] };
-                match plan.run(chunk, &mut desk.workspace, out, None) {
-                    Ok(run) => paid += run.paid,
-                    Err(error) => return Ok(Err(error)),
-                }
+            match Plan::new(&rhs, config, &problem) {
+                Ok(plan) => run(&plan, desk, counts),
+                Err(error) => Err(error.into()),
+            }
+        };
+        desk.given = given;
+        if solved.is_ok() {
+            self.finish(step, samples, desk)?;
+        }
+        Ok(solved)
+    }
+
+    /// Initial states, captures and times of a solve, from columns.
+    pub fn prepare(&self, step: &Step<T>, samples: &Range<usize>, desk: &mut Desk<T>) -> Result<(), Stop> {
+        let Role::Solve { rows, dim, span, inits, at, count, .. } = &step.role else {
+            return Err(internal("a map is not a solve").into());
+        };
+        let (n, tiles, dim) = (samples.len(), samples.len().div_ceil(LANES), *dim);
+        let widths = &self.forward.widths;
+        let caps = rows.captures.len();
+        self.capture(step, caps, samples, &desk.columns, &mut desk.given.captures);
+        for &(component, from) in inits {
+            let width = widths[from];
+            for tile in 0..tiles {
+                desk.given.states[state(dim, component, tile, width)]
+                    .copy_from_slice(&desk.columns[from][column(tile, width)]);
             }
         }
+        let (t0, t1) = (&mut desk.given.times.0[..n], &mut desk.given.times.1[..n]);
+        for (times, column) in [(&mut *t0, span.0), (&mut *t1, span.1)] {
+            times.iter_mut().zip(&*desk.columns[column]).for_each(|(t, x)| *t = x.to_f64());
+        }
+        if let Some(Times::PerSample(column)) = at {
+            let block = &desk.columns[*column];
+            desk.given.at.clear();
+            desk.given.at.extend((0..n * count).map(|k| {
+                let (sample, time) = (k / count, k % count);
+                block[(sample / LANES * count + time) * LANES + sample % LANES].to_f64()
+            }));
+        }
+        Ok(())
+    }
+
+    /// Columns of a solve's results, from end states or observed states.
+    pub fn finish(&self, step: &Step<T>, samples: &Range<usize>, desk: &mut Desk<T>) -> Result<(), Stop> {
+        let Role::Solve { dim, results, at, count, .. } = &step.role else {
+            return Err(internal("a map is not a solve").into());
+        };
         for &(component, to) in results {
-            let width = widths[to];
-            for tile in 0..tiles {
+            let width = self.forward.widths[to];
+            for tile in 0..samples.len().div_ceil(LANES) {
                 let out = &mut desk.columns[to][column(tile, width)];
                 if at.is_none() {
-                    out.copy_from_slice(&desk.ends[state(component, tile, width)]);
+                    out.copy_from_slice(&desk.ends[state(*dim, component, tile, width)]);
                     continue;
                 }
                 let width = width / count;
                 for (row, out) in out.chunks_exact_mut((width * LANES).max(1)).enumerate() {
-                    let from = ((tile * count + row) * dim + component) * LANES;
-                    out.copy_from_slice(&desk.observed[from..from + width * LANES]);
+                    out.copy_from_slice(&desk.observed[state(*dim, component, tile * count + row, width)]);
                 }
             }
         }
-        Ok(Ok(paid))
+        Ok(())
     }
+}
+
+/// Rows of a component in a block of states.
+pub(super) fn state(dim: usize, component: usize, tile: usize, width: usize) -> Range<usize> {
+    (tile * dim + component) * LANES..(tile * dim + component + width) * LANES
+}
+
+/// A tile of a column.
+pub(super) fn column(tile: usize, width: usize) -> Range<usize> {
+    tile * width * LANES..(tile + 1) * width * LANES
+}
+
+/// The right-hand side of a solve.
+pub(super) fn right_hand_side<'a, T: Real>(step: &'a Step<T>, packed: &'a [T]) -> Result<KernelRhs<'a, T>, Stop> {
+    let Role::Solve { rows, .. } = &step.role else {
+        return Err(internal("a map is not a solve").into());
+    };
+    KernelRhs::new(&*step.kernel, packed, rows.clone())
+        .ok_or_else(|| internal("a right-hand side does not have the rows of its solve").into())
+}
+
+/// The problem of a solve that is given all it needs.
+pub(super) fn problem<'a, T: Real>(
+    step: &'a Step<T>,
+    rhs: &dyn Rhs<T>,
+    samples: usize,
+    given: &'a Given<T>,
+) -> Problem<'a, T> {
+    let lanes = samples.next_multiple_of(LANES);
+    let (mut t0, mut t1) = (&given.times.0[..samples], &given.times.1[..samples]);
+    let observe = match &step.role {
+        Role::Map(_) | Role::Solve { at: None, .. } => Observe::Nothing,
+        // Known times are exact, whatever the precision of the columns.
+        Role::Solve { at: Some(Times::Common(times)), .. } => {
+            (t0, t1) = (&times[..1], &times[times.len() - 1..]);
+            Observe::Common(times)
+        }
+        Role::Solve { at: Some(Times::PerSample(_)), count, .. } => {
+            Observe::PerSample { count: *count, times: &given.at }
+        }
+    };
+    Problem {
+        samples,
+        y0: &given.states[..lanes * rhs.dim()],
+        captures: &given.captures[..lanes * rhs.caps()],
+        t0,
+        t1,
+        observe,
+    }
+}
+
+/// Evaluations paid for.
+fn run<T: Real>(plan: &Plan<'_, T>, desk: &mut Desk<T>, counts: &mut [SampleCount]) -> Result<u64, SolveError> {
+    let mut paid = 0;
+    for chunk in 0..plan.chunks() {
+        let own = plan.samples(chunk);
+        let lanes = own.start / LANES * LANES..own.end.next_multiple_of(LANES);
+        let ends = &mut desk.ends[lanes.start * plan.dim()..lanes.end * plan.dim()];
+        let rows = plan.observed_rows();
+        let observed = &mut desk.observed[lanes.start * rows..lanes.end * rows];
+        let out = ChunkOut { ends, observed, counts: &mut counts[own] };
+        paid += plan.run(chunk, &mut desk.workspace, out, None)?.paid;
+    }
+    Ok(paid)
 }

@@ -109,7 +109,7 @@ impl<T: Real> Columns<T> {
 }
 
 /// Where a row of a column stands in blocks of `rows` rows.
-fn place(column: usize, row: usize, rows: usize) -> usize {
+pub(super) fn place(column: usize, row: usize, rows: usize) -> usize {
     (column / LANES * rows + row) * LANES + column % LANES
 }
 
@@ -175,7 +175,12 @@ impl<T: Real> Plan<'_, T> {
         let mut pass =
             Pass { plan: self, rhs, room, slot: bars.slot, base: samples.start, times, run: BackRun::default() };
         let mut ids: Vec<u16> = Vec::new();
-        for sweep in (0..tape.log.sweeps.len()).rev() {
+        let mut upto = tape.log.sweeps.len();
+        for sweep in (0..upto).rev() {
+            if sweep + 1 == upto && tape.most.is_some() {
+                // What lies behind a snapshot is marched again.
+                upto = self.replay(rhs, tape, upto, samples.start, pass.room.scratch.as_mut_slice(), &mut pass.run)?;
+            }
             let columns = tape.log.sweeps[sweep].columns.clone();
             let now = &tape.log.id[columns];
             if ids != now {
@@ -270,7 +275,7 @@ impl<T: Real> Pass<'_, '_, T> {
         let spans: Vec<(f64, f64)> = ids.iter().map(|&id| plan.problem.span(self.base + usize::from(id))).collect();
         let site = Site { tile, panels, taken: &taken, first };
         let h: Lanes<T> = std::array::from_fn(|l| if taken[l] { T::from_f64(step[l]) } else { T::default() });
-        let kept = tape.tiles[sweep].start + tile;
+        let kept = tape.tiles[sweep - tape.from].start + tile;
         let first_stage = log.sweeps[sweep].first_stage;
         let seen = tape.seen_until[sweep]..tape.seen_until[sweep + 1];
         let seen: Vec<(Seen, usize)> = tape.seen[seen]
@@ -565,7 +570,7 @@ impl<T: Real> Pass<'_, '_, T> {
 }
 
 /// Copies of lane `first` in the lanes that `taken` does not hold for.
-fn cover<T: Copy>(block: &mut [T], taken: &[bool; LANES], first: usize, panels: usize) {
+pub(super) fn cover<T: Copy>(block: &mut [T], taken: &[bool; LANES], first: usize, panels: usize) {
     if taken[..panels * PANEL].iter().all(|&t| t) {
         return;
     }

@@ -152,6 +152,8 @@ pub struct Plan<'a, T: Real> {
     pub(super) extra_stage: bool,
     /// The slot with the slope at the end of the step, if there is one.
     pub(super) end_slot: usize,
+    /// Components that the error norm looks at.
+    pub(super) controlled: usize,
     chunk: usize,
 }
 
@@ -187,6 +189,7 @@ impl<'a, T: Real> Plan<'a, T> {
             dense: Dense::new(method, end_slot),
             extra_stage,
             end_slot,
+            controlled: rhs.dim(),
             chunk: chunk.next_multiple_of(LANES),
         })
     }
@@ -194,6 +197,18 @@ impl<'a, T: Real> Plan<'a, T> {
     /// Whether the slope at the end of a step serves as the next first stage.
     pub(super) fn reuses_end(&self) -> bool {
         self.config.method.fsal || self.extra_stage
+    }
+
+    /// State components.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.sizes.dim
+    }
+
+    /// Rows of a sample's observations.
+    #[must_use]
+    pub fn observed_rows(&self) -> usize {
+        self.problem.observe.count() * self.sizes.dim
     }
 
     /// How many chunks there are.
@@ -219,7 +234,7 @@ impl<'a, T: Real> Plan<'a, T> {
         out: ChunkOut<'_, T>,
         log: Option<&mut SweepLog>,
     ) -> Result<ChunkRun, SolveError> {
-        run_chunk(self, self.samples(chunk), workspace, out, Keep { log, tape: None })
+        run_chunk(self, self.samples(chunk), workspace, out, Keep { log, tape: None, each: None })
     }
 
     /// Runs one chunk and keeps on `tape` what the pass back over it ([`Plan::backward`]) needs. `rhs` is the right-hand side
@@ -237,7 +252,24 @@ impl<'a, T: Real> Plan<'a, T> {
     ) -> Result<ChunkRun, SolveError> {
         let records = if tape.budget == 0 { 0 } else { rhs.record_rows() * LANES };
         tape.begin(self.recorded_stages().len(), records);
-        run_chunk(self, self.samples(chunk), workspace, out, Keep { log: None, tape: Some((tape, rhs)) })
+        run_chunk(self, self.samples(chunk), workspace, out, Keep { log: None, tape: Some((tape, rhs)), each: None })
+    }
+
+    /// The same plan, whose error norm looks at the first `rows` components only.
+    pub(super) fn controlling(mut self, rows: usize) -> Self {
+        self.controlled = rows;
+        self
+    }
+
+    /// Runs one chunk and leaves what `keep` asks for.
+    pub(super) fn march<'b>(
+        &'b self,
+        chunk: usize,
+        workspace: &'b mut Workspace<T>,
+        out: ChunkOut<'b, T>,
+        keep: Keep<'b, T>,
+    ) -> Result<ChunkRun, SolveError> {
+        run_chunk(self, self.samples(chunk), workspace, out, keep)
     }
 
     /// The stages that a step owns in the pass back: all but the first, if that is the end of the step before.

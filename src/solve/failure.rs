@@ -54,6 +54,17 @@ pub enum SolveError {
     },
 }
 
+impl SolveError {
+    /// The same, of a solve whose first sample is sample `first` of a batch.
+    #[must_use]
+    pub fn of_batch(mut self, first: usize) -> SolveError {
+        if let SolveError::Failed { worst, .. } = &mut self {
+            worst.sample += first;
+        }
+        self
+    }
+}
+
 impl From<ConfigError> for SolveError {
     fn from(error: ConfigError) -> Self {
         SolveError::Config(error)

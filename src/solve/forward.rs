@@ -9,7 +9,7 @@ use super::failure::{Cause, LaneFailure, SolveError};
 use super::real::Real;
 use super::rhs::Transposed;
 use super::tape::{Seen, Tape};
-use super::tile::{self, Slopes, Tolerance};
+use super::tile::{self, Lanes, Slopes, Tolerance};
 use crate::backend::{LANES, PANEL};
 use std::ops::Range;
 
@@ -36,7 +36,12 @@ pub(super) struct Keep<'a, T: Real> {
     pub log: Option<&'a mut SweepLog>,
     /// What a pass back needs; stages are evaluated by the right-hand side that records.
     pub tape: Option<(&'a mut Tape<T>, &'a dyn Transposed<T>)>,
+    /// Called after each sweep was judged, before its steps are committed.
+    pub each: Option<Each<'a, T>>,
 }
+
+/// Looks at a march.
+pub(super) type Each<'a, T> = &'a mut dyn FnMut(&March<'_, '_, T>) -> Result<(), SolveError>;
 
 /// A chunk on its way; `start` holds its beginnings.
 pub(super) struct March<'a, 'p, T: Real> {
@@ -94,6 +99,62 @@ pub(super) fn run_chunk<'a, T: Real>(
     Ok(march.run)
 }
 
+/// The blocks of one tile: states before and after the step, `[dim][LANES]`, slopes, `[slot][dim][LANES]`, and inputs, in
+/// which captures stand.
+pub(super) struct Tile<'a, T> {
+    pub y: &'a [T],
+    pub y_new: &'a mut [T],
+    pub k: &'a mut [T],
+    pub inputs: &'a mut [T],
+}
+
+impl<T: Real> Plan<'_, T> {
+    /// All stages of one tile and its new states. `at` gives time and step of a lane, `h` the step again; `first_slopes`:
+    /// whether slot 0 holds the slopes already. Slopes come from `evaluate(stage, inputs, slopes)`.
+    pub(super) fn stages(
+        &self,
+        tile: Tile<'_, T>,
+        at: impl Fn(usize) -> (f64, f64),
+        h: &Lanes<T>,
+        first_slopes: bool,
+        panels: usize,
+        evaluate: &mut dyn FnMut(usize, &[T], &mut [T]) -> Result<(), SolveError>,
+    ) -> Result<(), SolveError> {
+        let (method, map) = (&self.config.method, self.rhs.rows());
+        let (dim, block) = (self.sizes.dim, self.sizes.dim * LANES);
+        let Tile { y, y_new, k, inputs } = tile;
+        let last = method.stages - 1;
+        if !first_slopes {
+            tile::place_state(inputs, map, y, panels);
+            tile::place_time(inputs, map, panels, |l| at(l).0);
+            evaluate(0, inputs, &mut k[..block])?;
+        }
+        for stage in 1..method.stages {
+            let (before, here) = k.split_at_mut(stage * block);
+            let slopes = Slopes { k: before, dim };
+            let weights = &self.weights.a[stage];
+            if method.fsal && stage == last {
+                // The last stage of these methods stands at the new state.
+                tile::advance(y_new, Some, y, slopes, weights, h, panels);
+                tile::place_state(inputs, map, y_new, panels);
+            } else {
+                tile::advance(inputs, |row| map.state[row], y, slopes, weights, h, panels);
+            }
+            tile::place_time(inputs, map, panels, |l| at(l).0 + method.c[stage] * at(l).1);
+            evaluate(stage, inputs, &mut here[..block])?;
+        }
+        if !method.fsal {
+            tile::advance(y_new, Some, y, Slopes { k, dim }, &self.weights.b, h, panels);
+        }
+        if self.extra_stage {
+            tile::place_state(inputs, map, y_new, panels);
+            tile::place_time(inputs, map, panels, |l| at(l).0 + at(l).1);
+            evaluate(self.end_slot, inputs, &mut k[self.end_slot * block..(self.end_slot + 1) * block])?;
+        }
+        Ok(())
+    }
+}
+
 impl<T: Real> March<'_, '_, T> {
     fn march(&mut self) -> Result<(), SolveError> {
         let active = |lanes: &[Lane]| lanes.iter().filter(|l| !l.done).count();
@@ -126,6 +187,10 @@ impl<T: Real> March<'_, '_, T> {
             }
             if let Some(error) = failures {
                 return Err(error);
+            }
+            if let Some(each) = self.keep.each.take() {
+                each(self)?;
+                self.keep.each = Some(each);
             }
             self.observe();
             if let Some((tape, _)) = &mut self.keep.tape {
@@ -187,65 +252,41 @@ impl<T: Real> March<'_, '_, T> {
     /// All stages of one tile, its new states and its errors.
     fn step_tile(&mut self, tile: usize, panels: usize) -> Result<(), SolveError> {
         let plan = self.plan;
-        let (sizes, method, rhs) = (plan.sizes, &plan.config.method, plan.rhs);
+        let (sizes, rhs) = (plan.sizes, plan.rhs);
         let (dim, block) = (sizes.dim, sizes.dim * LANES);
         let y = &self.ws.y[tile * block..(tile + 1) * block];
         let y_new = &mut self.ws.y_new[tile * block..(tile + 1) * block];
         let k = &mut self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
         let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
         let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
-        let h: [T; LANES] = std::array::from_fn(|l| T::from_f64(lanes[l].h));
-        let last = method.stages - 1;
+        let h: Lanes<T> = std::array::from_fn(|l| T::from_f64(lanes[l].h));
         let mut records = match &mut self.keep.tape {
             Some((tape, rhs)) => tape.room(tile).map(|room| (room, *rhs)),
             None => None,
         };
         let first_recorded = plan.recorded_stages().start;
-        let scratch = &mut self.ws.scratch;
+        let (scratch, paid) = (&mut self.ws.scratch, &mut self.run.paid);
         // Every way to evaluate a stage gives the same bits.
-        let mut evaluate = |stage: usize, inputs: &[T], slopes: &mut [T]| match &mut records {
-            Some((room, rhs)) => {
-                let len = rhs.record_rows() * LANES;
-                let record = &mut room[(stage - first_recorded) * len..(stage - first_recorded + 1) * len];
-                let result = rhs.record(inputs, record, scratch, panels);
-                slopes.copy_from_slice(&record[..block]);
-                status(result)
+        let mut evaluate = |stage: usize, inputs: &[T], slopes: &mut [T]| {
+            *paid += (panels * PANEL) as u64;
+            match &mut records {
+                Some((room, rhs)) => {
+                    let len = rhs.record_rows() * LANES;
+                    let record = &mut room[(stage - first_recorded) * len..(stage - first_recorded + 1) * len];
+                    let result = rhs.record(inputs, record, scratch, panels);
+                    slopes.copy_from_slice(&record[..block]);
+                    status(result)
+                }
+                None => status(rhs.eval(inputs, slopes, scratch, panels)),
             }
-            None => status(rhs.eval(inputs, slopes, scratch, panels)),
         };
-        if !self.first_slopes {
-            tile::place_state(inputs, rhs.rows(), y, panels);
-            tile::place_time(inputs, rhs.rows(), panels, |l| lanes[l].t);
-            self.run.paid += (panels * PANEL) as u64;
-            evaluate(0, inputs, &mut k[..block])?;
-        }
-        for stage in 1..method.stages {
-            let (before, here) = k.split_at_mut(stage * block);
-            let slopes = Slopes { k: before, dim };
-            let weights = &plan.weights.a[stage];
-            if method.fsal && stage == last {
-                // The last stage of these methods stands at the new state.
-                tile::advance(y_new, Some, y, slopes, weights, &h, panels);
-                tile::place_state(inputs, rhs.rows(), y_new, panels);
-            } else {
-                tile::advance(inputs, |row| rhs.rows().state[row], y, slopes, weights, &h, panels);
-            }
-            tile::place_time(inputs, rhs.rows(), panels, |l| lanes[l].t + method.c[stage] * lanes[l].h);
-            self.run.paid += (panels * PANEL) as u64;
-            evaluate(stage, inputs, &mut here[..block])?;
-        }
-        if !method.fsal {
-            tile::advance(y_new, Some, y, Slopes { k, dim }, &plan.weights.b, &h, panels);
-        }
-        if plan.extra_stage {
-            tile::place_state(inputs, rhs.rows(), y_new, panels);
-            tile::place_time(inputs, rhs.rows(), panels, |l| lanes[l].t + lanes[l].h);
-            self.run.paid += (panels * PANEL) as u64;
-            let end = &mut k[plan.end_slot * block..(plan.end_slot + 1) * block];
-            evaluate(plan.end_slot, inputs, end)?;
-        }
+        let blocks = Tile { y, y_new: &mut *y_new, k: &mut *k, inputs };
+        plan.stages(blocks, |l| (lanes[l].t, lanes[l].h), &h, self.first_slopes, panels, &mut evaluate)?;
         let gathered = match &self.control {
-            Some(c) => tile::error(y, y_new, Slopes { k, dim }, &plan.weights.error, &h, c.tolerance, panels),
+            Some(c) => {
+                let (slopes, rows) = (Slopes { k, dim }, plan.controlled);
+                tile::error(y, y_new, slopes, rows, &plan.weights.error, &h, c.tolerance, panels)
+            }
             None => tile::defect(y_new, dim, panels),
         };
         for (error, gathered) in self.ws.errors[tile * LANES..].iter_mut().zip(&gathered[..panels * PANEL]) {
@@ -259,7 +300,7 @@ impl<T: Real> March<'_, '_, T> {
         let columns = self.columns;
         let adaptive = self.control.is_some();
         let max_steps = self.plan.config.max_steps;
-        let dim = self.plan.sizes.dim;
+        let dim = self.plan.controlled;
         let stages = self.plan.config.method.stages as u32 - 1 + u32::from(self.plan.extra_stage);
         let new_first_stage = !self.first_slopes;
         let shared = self.control.filter(|c| c.joint).map(|c| {

@@ -6,6 +6,7 @@
 //! 16. Bits depend on neither the number of threads nor (steps per sample) on which samples share a batch. Deliberately
 //! absent: the language, gradients, random numbers.
 
+mod adjoint;
 mod backward;
 mod batch;
 mod chunk;
@@ -15,6 +16,7 @@ mod dense;
 mod failure;
 mod forward;
 mod real;
+mod replay;
 mod rhs;
 mod sde;
 mod start;

@@ -106,11 +106,12 @@ impl<T: Real> March<'_, '_, T> {
         let k = &mut self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
         let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
         let lanes = &mut self.ws.lanes[tile * LANES..(tile + 1) * LANES];
-        let norm = |gathered: &[T; LANES], lane: usize| tolerance.finish(gathered[lane].to_f64(), dim, 1);
+        let rows = plan.controlled;
+        let norm = |gathered: &[T; LANES], lane: usize| tolerance.finish(gathered[lane].to_f64(), rows, 1);
 
         let (slope_0, slope_1) = k.split_at_mut(block);
-        let state = tile::size(y, None, y, dim, tolerance, panels);
-        let slope = tile::size(slope_0, None, y, dim, tolerance, panels);
+        let state = tile::size(y, None, y, rows, tolerance, panels);
+        let slope = tile::size(slope_0, None, y, rows, tolerance, panels);
         let mut probe = [0.0; LANES];
         let mut h = [T::default(); LANES];
         for (l, lane) in lanes.iter().enumerate().take(panels * PANEL).filter(|(_, lane)| !lane.done) {
@@ -125,7 +126,7 @@ impl<T: Real> March<'_, '_, T> {
         });
         self.run.paid += (panels * PANEL) as u64;
         status(plan.rhs.eval(inputs, &mut slope_1[..block], &mut self.ws.scratch, panels))?;
-        let change = tile::size(slope_1, Some(slope_0), y, dim, tolerance, panels);
+        let change = tile::size(slope_1, Some(slope_0), y, rows, tolerance, panels);
         for (l, lane) in lanes.iter_mut().enumerate().take(panels * PANEL).filter(|(_, lane)| !lane.done) {
             let (slope, change) = (norm(&slope, l), norm(&change, l));
             lane.clock.wanted = first_step(probe[l], slope, change, control.law.q, lane.clock.span);

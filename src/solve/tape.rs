@@ -6,6 +6,7 @@
 
 use super::chunk::{Sizes, SweepLog, tile_panels};
 use super::real::Real;
+use super::rhs::Transposed;
 use crate::backend::LANES;
 use std::ops::Range;
 
@@ -41,6 +42,24 @@ pub struct Tape<T> {
     pub(super) record_len: usize,
     /// Scalars that records may take.
     pub(super) budget: usize,
+    /// The first of the sweeps in `tiles`.
+    pub(super) from: usize,
+    /// States of the march now and then, if not every sweep is kept; how many at most, and how far apart they are.
+    pub(super) snapshots: Vec<Snapshot<T>>,
+    pub(super) most: Option<usize>,
+    pub(super) stride: usize,
+    /// Most bytes that were in use.
+    peak: usize,
+}
+
+/// A march at the beginning of a sweep.
+#[derive(Debug)]
+pub(super) struct Snapshot<T> {
+    pub sweep: usize,
+    /// `[tile][dim][LANES]`
+    pub y: Vec<T>,
+    /// Slopes at these states, likewise.
+    pub slopes: Vec<T>,
 }
 
 impl<T: Real> Tape<T> {
@@ -48,6 +67,13 @@ impl<T: Real> Tape<T> {
     #[must_use]
     pub fn new(bytes: usize) -> Tape<T> {
         Tape { budget: bytes / size_of::<T>(), ..Tape::default() }
+    }
+
+    /// A tape that keeps at most `snapshots` states of the march, at equal distances that double when there is no more room;
+    /// what lies between two of them is marched again.
+    #[must_use]
+    pub fn of_snapshots(snapshots: usize) -> Tape<T> {
+        Tape { most: Some(snapshots.max(1)), ..Tape::default() }
     }
 
     /// Forgets everything.
@@ -59,6 +85,8 @@ impl<T: Real> Tape<T> {
         self.recorded = 0;
         self.seen.clear();
         self.seen_until.clear();
+        self.snapshots.clear();
+        (self.from, self.stride, self.peak) = (0, 1, 0);
         (self.stages, self.record_len) = (stages, record_len);
     }
 
@@ -81,14 +109,45 @@ impl<T: Real> Tape<T> {
         Some(&mut self.records[number * len..(number + 1) * len])
     }
 
-    /// Keeps states and slopes of a sweep over `columns` columns.
+    /// Keeps the sweep that was just logged.
     pub(super) fn keep(&mut self, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
+        let Some(most) = self.most else { return self.keep_sweep(y, k, columns, sizes) };
+        let sweep = self.log.sweeps.len() - 1;
+        if !sweep.is_multiple_of(self.stride) {
+            return;
+        }
+        if self.snapshots.len() == most {
+            self.stride *= 2;
+            let stride = self.stride;
+            self.snapshots.retain(|s| s.sweep.is_multiple_of(stride));
+            if !sweep.is_multiple_of(stride) {
+                return;
+            }
+        }
+        let block = sizes.dim * LANES;
+        let tiles = tile_panels(columns).count();
+        let slopes = (0..tiles).flat_map(|tile| &k[tile * sizes.slots * block..][..block]).copied().collect();
+        self.snapshots.push(Snapshot { sweep, y: y[..tiles * block].to_vec(), slopes });
+    }
+
+    /// Forgets the sweeps that are kept, to keep those from `from` on.
+    pub(super) fn restart(&mut self, from: usize) {
+        self.from = from;
+        self.tiles.clear();
+        self.y.clear();
+        self.k.clear();
+        self.recorded = 0;
+    }
+
+    /// Keeps states and slopes of a sweep over `columns` columns.
+    pub(super) fn keep_sweep(&mut self, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
         let block = sizes.dim * LANES;
         let count = tile_panels(columns).count();
         let first = self.kept();
         self.tiles.push(first..first + count);
         self.y.extend_from_slice(&y[..count * block]);
         self.k.extend_from_slice(&k[..count * sizes.slots * block]);
+        self.peak = self.peak.max(self.in_use());
     }
 
     /// The records of a stage of a kept tile.
@@ -100,10 +159,23 @@ impl<T: Real> Tape<T> {
         Some(&mut self.records[at..at + self.record_len])
     }
 
-    /// Bytes that are in use.
+    /// Bytes that would be in use with every stage of every sweep recorded.
+    #[must_use]
+    pub fn all_bytes(&self, rhs: &dyn Transposed<T>, slots: usize) -> usize {
+        let tiles: usize = self.log.sweeps.iter().map(|s| tile_panels(s.columns.len()).count()).sum();
+        let rows = rhs.dim() * (1 + slots) + self.stages * rhs.record_rows();
+        tiles * rows * LANES * size_of::<T>() + self.log.bytes()
+    }
+
+    fn in_use(&self) -> usize {
+        let snapshots: usize = self.snapshots.iter().map(|s| s.y.len() + s.slopes.len()).sum();
+        let records = self.recorded * self.stages * self.record_len;
+        (self.y.len() + self.k.len() + records + snapshots) * size_of::<T>() + self.log.bytes()
+    }
+
+    /// The most bytes that were in use.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let scalars = self.y.len() + self.k.len() + self.recorded * self.stages * self.record_len;
-        scalars * size_of::<T>() + self.log.bytes()
+        self.peak.max(self.in_use())
     }
 }

@@ -128,12 +128,14 @@ fn gather<T: Real>(norm: Norm, so_far: T, ratio: T) -> T {
     }
 }
 
-/// For each lane, the gathered error of the step in units of the tolerance: a sum of squares, or the largest. Not finite if
-/// the error or the new state is not.
+/// For each lane, the gathered error of the step in its first `rows` components, in units of the tolerance: a sum of
+/// squares, or the largest. Not finite if the error or the new state is not.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn error<T: Real>(
     y: &[T],
     y_new: &[T],
     slopes: Slopes<'_, T>,
+    rows: usize,
     weights: &[(usize, T)],
     h: &Lanes<T>,
     tolerance: Tolerance<T>,
@@ -141,7 +143,7 @@ pub(super) fn error<T: Real>(
 ) -> Lanes<T> {
     let mut gathered = [T::default(); LANES];
     let nothing = T::default(); // times infinity, or what is not a number, is not a number
-    for row in 0..slopes.dim {
+    for row in 0..rows {
         for lane in (0..panels * PANEL).step_by(PANEL) {
             let sum = slopes.sum(weights, row, lane);
             let (y, y_new) = (panel_of(y, row, lane), panel_of(y_new, row, lane));

@@ -17,7 +17,7 @@ mod transpose;
 
 pub use forward::forward;
 pub use gradient::gradient;
-pub use objective::objective;
+pub use objective::{objective, solves, trainable};
 
 use crate::ir::{Dag, DrawId, InputId, NodeId, ParamId, Shape};
 use std::sync::Arc;

@@ -6,14 +6,34 @@
 use super::split::{finish, without_stops};
 use super::{ObjectivePlan, Segment, Source, Transpose, UnitSpec, errors, forward, gradient, transpose};
 use crate::diag::Diagnostic;
-use crate::ir::{NodeId, Op, Program};
+use crate::ir::{NodeId, Op, Program, reachable};
 use std::collections::{BTreeSet, HashMap};
+
+/// Whether a loss reads the result of a solve: then it is an [`objective`], else [`super::gradient`] is enough.
+#[must_use]
+pub fn solves(program: &Program, loss: NodeId) -> bool {
+    let dag = &program.dag;
+    let seen = reachable(dag, &[loss], |_| false);
+    dag.ids().any(|id| seen[id.0 as usize] && matches!(dag.op(id), Op::Solve(_)))
+}
+
+/// Whether a loss (derivatives expanded) has a gradient, short of making it.
+///
+/// # Errors
+/// Those of [`objective`].
+pub fn trainable(program: &Program, loss: NodeId) -> Result<(), Diagnostic> {
+    if !solves(program, loss) {
+        return Ok(());
+    }
+    let program = Program { outputs: vec![("loss".to_owned(), loss)], ..program.clone() };
+    forward::cut(&program).map(|_| ())
+}
 
 /// Cuts and transposes a scalar loss of a program (derivatives expanded). The loss is per sample: the cotangent of its
 /// column is the weight of the sample.
 ///
 /// # Errors
-/// As [`super::forward`]; `E9999` if the loss is not a scalar.
+/// As [`super::forward`]; `E9999` if the loss is not a scalar, or is differentiated through an equation with noise.
 pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagnostic> {
     if !program.dag.shape(loss).is_empty() {
         return Err(errors::loss_shape(&program.dag, loss));
@@ -41,8 +61,11 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
                 }
                 made
             }
-            Segment::Solve { rhs, span, inits, results, .. } => {
+            Segment::Solve { rhs, span, inits, results, noise, .. } => {
                 if results.iter().any(|&c| active[c] && reached[c]) {
+                    if noise.is_some() {
+                        return Err(errors::misplaced(&program.dag, loss, "a gradient through noise"));
+                    }
                     let moving = (active[span.0], active[span.1]);
                     let (value, made) = transpose::stage(&mut plan.prologue, rhs, moving, &|c| active[c])?;
                     *rhs = value;
@@ -56,6 +79,9 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
                     Transpose::Solve(Box::new(made))
                 } else {
                     *rhs = stripped(rhs, counts.0);
+                    if let Some(noise) = noise {
+                        noise.unit = stripped(&noise.unit, counts.0);
+                    }
                     Transpose::Nothing
                 }
             }
@@ -67,6 +93,24 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
     let cotangents: Vec<usize> = cotangents.into_iter().collect();
     plan.epilogue = gradient::epilogue(&program, &plan.prologue, &cotangents)?;
     Ok(plan)
+}
+
+impl ObjectivePlan {
+    /// Every unit with a name: segments as `map0`, `rhs1`, their transposes as `map0_back`, `rhs1_record`, `rhs1_back`.
+    pub fn units(&self) -> impl Iterator<Item = (String, &UnitSpec)> {
+        let segments = self.segments.iter().enumerate().map(|(i, s)| match s {
+            Segment::Map { unit, .. } => (format!("map{i}"), unit),
+            Segment::Solve { rhs, .. } => (format!("rhs{i}"), rhs),
+        });
+        let transposes = self.transposes.iter().enumerate().rev().flat_map(|(i, t)| match t {
+            Transpose::Nothing => vec![],
+            Transpose::Map { unit, .. } => vec![(format!("map{i}_back"), unit)],
+            Transpose::Solve(stage) => {
+                vec![(format!("rhs{i}_record"), &stage.record), (format!("rhs{i}_back"), &stage.back)]
+            }
+        });
+        segments.chain(transposes)
+    }
 }
 
 impl Transpose {

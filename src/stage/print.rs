@@ -1,6 +1,6 @@
 //! Plans in print: prologue, units with their bindings, segments. Deterministic.
 
-use super::{ForwardPlan, GradientPlan, Prologue, Segment, ThetaSource, Times, UnitSpec};
+use super::{ForwardPlan, GradientPlan, ObjectivePlan, Prologue, Segment, ThetaSource, Times, Transpose, UnitSpec};
 use crate::ir::{NodeId, print};
 use std::fmt::Write;
 
@@ -56,11 +56,45 @@ pub fn gradient(g: &GradientPlan) -> String {
     out
 }
 
+/// A loss that solves, with its gradient.
+#[must_use]
+pub fn objective(o: &ObjectivePlan) -> String {
+    let mut out = prologue(&o.prologue) + &segments(&o.segments);
+    let _ = writeln!(out, "loss = column {}", o.loss);
+    for (i, t) in o.transposes.iter().enumerate().rev() {
+        match t {
+            Transpose::Nothing => {}
+            Transpose::Map { unit: u, bars, cotangents } => {
+                out += &unit(&format!("transpose of segment {i} -> cotangents of columns {bars:?}"), u);
+                let _ = writeln!(out, "  sums are cotangents of theta {cotangents:?}");
+            }
+            Transpose::Solve(stage) => {
+                out += &unit(&format!("record of a stage of segment {i}: slopes, then residuals"), &stage.record);
+                out += &unit(&format!("transpose of it -> cotangents of {:?}", stage.outputs), &stage.back);
+                let _ = writeln!(out, "  sums are cotangents of theta {:?}", stage.cotangents);
+            }
+        }
+    }
+    if let Some((dag, roots)) = &o.epilogue {
+        out += "epilogue (once a training step)\n";
+        out += &print::dag(dag, roots);
+    }
+    out
+}
+
 /// A program to evaluate.
 #[must_use]
 pub fn forward(f: &ForwardPlan) -> String {
-    let mut out = prologue(&f.prologue);
-    for s in &f.segments {
+    let mut out = prologue(&f.prologue) + &segments(&f.segments);
+    for (name, column) in &f.outputs {
+        let _ = writeln!(out, "output {name} = column {column}");
+    }
+    out
+}
+
+fn segments(all: &[Segment]) -> String {
+    let mut out = String::new();
+    for s in all {
         match s {
             Segment::Map { unit: u, columns } => {
                 out += &unit(&format!("map -> columns {columns:?}"), u);
@@ -80,9 +114,6 @@ pub fn forward(f: &ForwardPlan) -> String {
                 }
             }
         }
-    }
-    for (name, column) in &f.outputs {
-        let _ = writeln!(out, "output {name} = column {column}");
     }
     out
 }

@@ -2,8 +2,10 @@
 
 mod autodiff;
 mod backend;
+mod backward;
 mod check;
 mod cli;
+mod data;
 mod detest;
 mod docs;
 mod einsum;

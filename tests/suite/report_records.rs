@@ -169,6 +169,7 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         solver: vec![generated],
         samples: Some(Points { total: 10_000, ..Points::subsample(&flat(&ends), 2, 2_000) }),
         target: Some(Points { total: 10_000, ..Points::subsample(&flat(&target), 2, 2_000) }),
+        images: None,
         field: [0.0, 0.25, 0.5, 0.75, 1.0].into_iter().map(slice).collect(),
         trajectories: Some(trajectories),
         path: Some(path),

@@ -6,4 +6,5 @@ mod optimizers;
 mod pools;
 mod programs;
 mod reference;
+mod solving;
 mod training;

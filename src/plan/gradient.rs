@@ -1,0 +1,77 @@
+//! `gradient: auto`, `backprop`, `checkpoint(10)`, `adjoint(rtol: 1e-4)`: how training takes gradients through `solve`.
+//!
+//! A record of the library (`stdlib/gradients/`) -> a [`Gradient`].
+
+use super::errors;
+use crate::elaborate::value::Value;
+use crate::elaborate::{Elaborator, Res};
+use crate::syntax::ast::Entry;
+
+/// How gradients pass through solves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gradient {
+    /// Exact; keeps what fits a budget and computes the rest again.
+    Auto,
+    /// Exact; keeps everything.
+    Backprop,
+    /// Exact; keeps this many states of each march, and makes the steps between them again.
+    Checkpoint(usize),
+    /// The continuous adjoint, with tolerances of its own.
+    Adjoint {
+        /// Relative; `None`: the solver's.
+        rtol: Option<f64>,
+        /// Absolute.
+        atol: Option<f64>,
+    },
+}
+
+/// Most snapshots of a march.
+const MOST: f64 = 1e6;
+
+/// The key `gradient` of `train`.
+pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
+    let Some(e) = e else { return Ok(Gradient::Auto) };
+    let (value, span) = (elab.top_expr(&e.value)?, e.value.span);
+    let value = match &value {
+        Value::Fun(_) => elab.call_with_defaults(&value, span)?,
+        _ => value,
+    };
+    let record = match &value {
+        Value::Tuple(s) => Some(s.clone()),
+        _ => None,
+    };
+    let mode = record.as_ref().and_then(|s| match s.get("gradient") {
+        Some(Value::Str(mode)) => Some(mode.to_string()),
+        _ => None,
+    });
+    let (Some(record), Some(mode)) = (record, mode) else {
+        let found = elab.describe(&value);
+        let must = "`auto`, `backprop`, `checkpoint(10)` or `adjoint(rtol: 1e-5, atol: 1e-5)`";
+        return Err(elab.report(errors::bad_value("gradient", &found, must, span)));
+    };
+    let mut number = |key: &str, fits: &dyn Fn(f64) -> bool, must: &str| {
+        let value = record.get(key).cloned().unwrap_or(Value::None);
+        match elab.number(&value) {
+            _ if matches!(value, Value::None) => Ok(None),
+            Some(x) if fits(x) => Ok(Some(x)),
+            _ => {
+                let found = elab.describe(&value);
+                Err(elab.report(errors::bad_value(key, &found, must, span)))
+            }
+        }
+    };
+    let tolerance = |x: f64| x > 0.0 && x < 1.0;
+    match mode.as_str() {
+        "backprop" => Ok(Gradient::Backprop),
+        "checkpoint" => {
+            let whole = |x: f64| x.fract() == 0.0 && (1.0..=MOST).contains(&x);
+            let n = number("snapshots", &whole, "a whole number, at least 1")?;
+            Ok(Gradient::Checkpoint(n.unwrap_or(1.0) as usize))
+        }
+        "adjoint" => Ok(Gradient::Adjoint {
+            rtol: number("rtol", &tolerance, "a tolerance between 0 and 1")?,
+            atol: number("atol", &tolerance, "a tolerance between 0 and 1")?,
+        }),
+        _ => Ok(Gradient::Auto),
+    }
+}

@@ -1,0 +1,694 @@
+//! One chunk of a training step whose objective solves: forward over the segments, and back.
+//!
+//! An [`ObjectivePlan`] and a back end -> an [`Objective`]; a chunk's samples and a worker's [`Bench`] -> their losses, and sums
+//! of cotangents in slots. A chunk is marched, kept and transposed by one worker; what a lane gives depends on its sample only.
+//! Deliberately absent: threads, the reduction of slots.
+
+use super::Real;
+use super::buffer::Aligned;
+use super::forward::{Forward, From, Packed, Request, Role, Step};
+use super::pool::{Pool, Stop};
+use super::step::internal;
+use super::theta::ThetaMap;
+use super::unit::{Desk, Pass, column, problem, right_hand_side, state};
+use crate::backend::{Backend, Kernel, LANES, Unit};
+use crate::diag::Diagnostic;
+use crate::ir::Program;
+use crate::solve::{
+    BarMap, ChunkOut, Cotangents, KernelTransposed, Plan, Room, SampleCount, SolveError, SolverConfig, Steps, Tape,
+};
+use crate::stage::{ForwardPlan, ObjectivePlan, Source, StageTranspose, Transpose, UnitSpec};
+use std::ops::Range;
+
+/// A kernel with the map from parameters to its vector.
+pub(super) struct Part<T: Real> {
+    pub kernel: Box<dyn Kernel<T>>,
+    pub theta_map: ThetaMap,
+}
+
+impl<T: Real> Part<T> {
+    pub fn new(
+        name: &str,
+        spec: &UnitSpec,
+        theta_map: ThetaMap,
+        backend: &dyn Backend<T>,
+    ) -> Result<Part<T>, Diagnostic> {
+        let kernel = backend.compile(&Unit {
+            name,
+            dag: &spec.dag,
+            inputs: &spec.inputs,
+            theta: &spec.theta,
+            outputs: &spec.outputs,
+            sums: &spec.sums,
+        })?;
+        Ok(Part { kernel, theta_map })
+    }
+}
+
+/// How solves are made in training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solving {
+    /// What `Solve::solver` indexes.
+    pub solvers: Vec<SolverConfig>,
+    /// For solves without a solver of their own.
+    pub default_solver: SolverConfig,
+    /// How gradients pass through them.
+    pub mode: Mode,
+}
+
+/// How gradients pass through solves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// The transpose of the steps that were taken; states are kept, and what stages left behind while it fits into this many
+    /// bytes, over all threads. The rest is computed again.
+    Exact {
+        /// Bytes.
+        budget: usize,
+    },
+    /// The same bits; of the march, this many states are kept for each chunk, and the steps between them are made again.
+    Snapshots(usize),
+    /// The continuous adjoint, with tolerances of its own where they are given.
+    Adjoint {
+        /// Relative.
+        rtol: Option<f64>,
+        /// Absolute.
+        atol: Option<f64>,
+    },
+}
+
+impl Mode {
+    /// How the adjoint of a solve is solved.
+    fn backward(self, solver: &SolverConfig) -> SolverConfig {
+        let mut solver = solver.clone();
+        if let (Mode::Adjoint { rtol, atol }, Steps::Adaptive(a)) = (self, &mut solver.steps) {
+            a.rtol = rtol.unwrap_or(a.rtol);
+            a.atol = atol.unwrap_or(a.atol);
+        }
+        solver
+    }
+}
+
+/// A compiled objective.
+pub(super) struct Objective<T: Real> {
+    forward: Forward<T>,
+    loss: usize,
+    backs: Vec<Back>,
+    /// Kernels of the pass back.
+    parts: Vec<Part<T>>,
+    /// One for each solve.
+    solvers: Vec<SolverConfig>,
+    mode: Mode,
+}
+
+enum Back {
+    Nothing,
+    Map {
+        part: usize,
+        /// Row, rows and origin of inputs.
+        feeds: Vec<(usize, usize, BackFeed)>,
+        /// First row, rows and column of outputs.
+        results: Vec<(usize, usize, usize)>,
+    },
+    Solve {
+        record: usize,
+        back: usize,
+        /// Rows of the right-hand side's input block and of the record.
+        shared: Vec<(usize, usize)>,
+        bars: BarMap,
+        /// Whether start and end have cotangents.
+        span: (bool, bool),
+    },
+}
+
+enum BackFeed {
+    /// As the feed of that number of the segment.
+    Value(usize),
+    Bar(usize),
+}
+
+/// What a worker has for itself.
+pub(super) struct Bench<T> {
+    desk: Desk<T>,
+    bars: Vec<Aligned<T>>,
+    inputs: Aligned<T>,
+    outputs: Aligned<T>,
+    /// Cotangents of a solve.
+    states: Vec<T>,
+    observed: Vec<T>,
+    captures: Vec<T>,
+    times: (Vec<f64>, Vec<f64>),
+    tapes: Vec<Tape<T>>,
+    /// End states and observed states of each solve, for the adjoint.
+    results: Vec<(Vec<T>, Vec<T>)>,
+    room: Room<T>,
+    counts: Vec<SampleCount>,
+    /// What each solve cost.
+    pub costs: Vec<Cost>,
+}
+
+/// What the solves of training cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Samples.
+    pub samples: u64,
+    /// Evaluations of the right-hand side, samples added up.
+    pub evaluations: u64,
+    /// Transposed evaluations, and evaluations made again for them.
+    pub backward: u64,
+    /// Steps taken.
+    pub accepted: u64,
+    /// Steps tried in vain.
+    pub rejected: u64,
+    /// Fewest and most attempted steps of a sample.
+    pub steps_range: (u32, u32),
+    /// Most bytes that one chunk kept, and that it would have kept with records of all stages.
+    pub bytes: (u64, u64),
+}
+
+impl Cost {
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: Cost) -> Cost {
+        if self.samples == 0 || other.samples == 0 {
+            return if self.samples == 0 { other } else { self };
+        }
+        let (a, b) = (self.steps_range, other.steps_range);
+        Cost {
+            samples: self.samples + other.samples,
+            evaluations: self.evaluations + other.evaluations,
+            backward: self.backward + other.backward,
+            accepted: self.accepted + other.accepted,
+            rejected: self.rejected + other.rejected,
+            steps_range: (a.0.min(b.0), a.1.max(b.1)),
+            bytes: (self.bytes.0.max(other.bytes.0), self.bytes.1.max(other.bytes.1)),
+        }
+    }
+}
+
+/// What a chunk of a step is made of.
+pub(super) struct ChunkOf<'a, T> {
+    pub request: &'a Request<'a, T>,
+    pub samples: Range<usize>,
+    /// For each part, its packed parameters and its slot.
+    pub packed: &'a [&'a [T]],
+    pub weight: T,
+}
+
+impl<T: Real> Objective<T> {
+    pub fn new(
+        program: &Program,
+        plan: &mut ObjectivePlan,
+        solving: Solving,
+        chunk: usize,
+        backend: &dyn Backend<T>,
+        pool: Pool,
+    ) -> Result<Objective<T>, Box<Diagnostic>> {
+        let forward_plan = ForwardPlan {
+            prologue: plan.prologue.clone(),
+            segments: std::mem::take(&mut plan.segments),
+            columns: plan.columns.clone(),
+            outputs: vec![("loss".to_owned(), plan.loss)],
+        };
+        let forward = Forward::new(program, forward_plan, backend, pool)?;
+        let mut parts: Vec<Part<T>> = Vec::new();
+        let mut add = |name: &str, spec: &UnitSpec| -> Result<usize, Box<Diagnostic>> {
+            let map = ThetaMap::new(spec, &plan.prologue, forward.table());
+            parts.push(Part::new(name, spec, map, backend)?);
+            Ok(parts.len() - 1)
+        };
+        let mut numbers = Vec::new();
+        for transpose in &plan.transposes {
+            numbers.push(match transpose {
+                Transpose::Nothing => (0, 0),
+                Transpose::Map { unit, .. } => (add("map_back", unit)?, 0),
+                Transpose::Solve(stage) => (add("rhs_record", &stage.record)?, add("rhs_back", &stage.back)?),
+            });
+        }
+        let mut backs = Vec::new();
+        for ((transpose, step), numbers) in plan.transposes.iter().zip(&forward.steps).zip(numbers) {
+            backs.push(match transpose {
+                Transpose::Nothing => Back::Nothing,
+                Transpose::Map { unit, bars, .. } => {
+                    let layout = parts[numbers.0].kernel.layout();
+                    let feeds = unit.sources.iter().zip(&layout.input_row).zip(&unit.inputs);
+                    let feeds = feeds
+                        .map(|((source, &row), id)| {
+                            let rows = unit.dag.shape(*id).iter().product();
+                            let feed = match source {
+                                Source::Bar(c) => BackFeed::Bar(*c),
+                                _ => BackFeed::Value(step.feed(*source)?),
+                            };
+                            Some((row, rows, feed))
+                        })
+                        .collect::<Option<Vec<_>>>()
+                        .ok_or_else(|| internal("the transpose of a map reads what the map does not"))?;
+                    let results = layout.output_row.iter().zip(bars);
+                    let results = results.map(|(&row, &c)| (row, forward.widths[c], c)).collect();
+                    Back::Map { part: numbers.0, feeds, results }
+                }
+                Transpose::Solve(stage) => {
+                    let (record, back) = numbers;
+                    let (shared, bars) = solve_rows(stage, &parts[back], step)
+                        .ok_or_else(|| internal("the transpose of a right-hand side reads what it does not"))?;
+                    Back::Solve { record, back, shared, bars, span: stage.span }
+                }
+            });
+        }
+        let solver = |step: &Step<T>| match &step.role {
+            Role::Map(_) => None,
+            Role::Solve { solver: u32::MAX, .. } => Some(Some(&solving.default_solver)),
+            Role::Solve { solver, .. } => Some(solving.solvers.get(*solver as usize)),
+        };
+        let solvers = forward.steps.iter().filter_map(solver).collect::<Option<Vec<_>>>();
+        let solvers = solvers.ok_or_else(|| internal("a solve names a solver out of range"))?;
+        let solvers = solvers.into_iter().map(|s| SolverConfig { chunk: Some(chunk), ..s.clone() }).collect();
+        Ok(Objective { loss: plan.loss, backs, parts, solvers, mode: solving.mode, forward })
+    }
+
+    /// Kernels and their maps: those of the segments, of their diffusions, then those of the pass back.
+    pub fn parts(&self) -> impl Iterator<Item = (&dyn Kernel<T>, &ThetaMap)> {
+        let steps = &self.forward.steps;
+        let segments = steps.iter().chain(steps.iter().filter_map(Step::diffusion));
+        let segments = segments.map(|s| (&*s.kernel, &s.theta_map));
+        segments.chain(self.parts.iter().map(|p| (&*p.kernel, &p.theta_map)))
+    }
+
+    /// The parameters of the segments among those of all parts.
+    fn packed<'a>(&self, all: &[&'a [T]]) -> Vec<Packed<'a, T>> {
+        let steps = &self.forward.steps;
+        let mut diffusion = steps.len();
+        let mut of = |(i, step): (usize, &Step<T>)| {
+            let own = step.diffusion().map(|_| {
+                diffusion += 1;
+                all[diffusion - 1]
+            });
+            Packed { unit: all[i], diffusion: own }
+        };
+        steps.iter().enumerate().map(&mut of).collect()
+    }
+
+    /// The method of each solve.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.solvers.iter().map(|s| s.method.name.as_str())
+    }
+
+    /// The number of the part of a transpose among all parts.
+    fn number(&self, part: usize) -> usize {
+        let steps = &self.forward.steps;
+        steps.len() + steps.iter().filter(|s| s.diffusion().is_some()).count() + part
+    }
+
+    pub fn bench(&self, chunk: usize, workers: usize) -> Bench<T> {
+        let most = |f: &dyn Fn(&Part<T>) -> usize| self.parts.iter().map(f).max().unwrap_or(0);
+        let solves = self.solvers.len();
+        let tape = || match self.mode {
+            Mode::Exact { budget } => Tape::new(budget / workers.max(1) / solves.max(1)),
+            Mode::Snapshots(n) => Tape::of_snapshots(n),
+            Mode::Adjoint { .. } => Tape::default(),
+        };
+        let mut desk = Desk::new(&self.forward, chunk);
+        let scratch = most(&|p| p.kernel.layout().scratch_len).max(desk.scratch.len());
+        desk.scratch = Aligned::zeros(scratch);
+        Bench {
+            bars: self.forward.widths.iter().map(|width| Aligned::zeros(width * chunk)).collect(),
+            inputs: Aligned::zeros(most(&|p| p.kernel.layout().input_rows) * LANES),
+            outputs: Aligned::zeros(most(&|p| p.kernel.layout().output_rows) * LANES),
+            states: vec![T::default(); desk.given.states.len()],
+            observed: vec![T::default(); desk.observed.len()],
+            captures: vec![T::default(); desk.given.captures.len()],
+            times: (vec![0.0; chunk], vec![0.0; chunk]),
+            tapes: (0..solves).map(|_| tape()).collect(),
+            results: (0..solves).map(|_| (Vec::new(), Vec::new())).collect(),
+            room: Room::default(),
+            counts: vec![SampleCount::default(); chunk],
+            costs: vec![Cost::default(); solves],
+            desk,
+        }
+    }
+
+    /// Operations of a sample without those inside solves, whose steps are not known beforehand, but for `steps` of them.
+    pub fn flops(&self, steps: u64) -> u64 {
+        let weight = |role: &Role<T>, flops: u64| match role {
+            Role::Map(_) => flops,
+            Role::Solve { .. } => flops * steps,
+        };
+        let forward: u64 = self.forward.steps.iter().map(|s| weight(&s.role, s.layout.flops)).sum();
+        let backs: u64 = self
+            .forward
+            .steps
+            .iter()
+            .zip(&self.backs)
+            .map(|(s, back)| match back {
+                Back::Nothing => 0,
+                Back::Map { part, .. } => self.parts[*part].kernel.layout().flops,
+                Back::Solve { record, back, .. } => {
+                    weight(&s.role, self.parts[*record].kernel.layout().flops + self.parts[*back].kernel.layout().flops)
+                }
+            })
+            .sum();
+        forward + backs
+    }
+
+    /// A chunk, forward and back; adds to `slots`, one for each part. The sum of its losses, or why a solve failed.
+    pub fn chunk(
+        &self,
+        of: &ChunkOf<'_, T>,
+        slots: &mut [&mut [T]],
+        bench: &mut Bench<T>,
+    ) -> Result<Result<f64, SolveError>, Stop> {
+        let packed = self.packed(of.packed);
+        let pass = Pass { forward: &self.forward, request: of.request, packed: &packed, solvers: &[] };
+        let samples = &of.samples;
+        let mut solve = 0;
+        for (i, step) in self.forward.steps.iter().enumerate() {
+            match &step.role {
+                Role::Map(results) => pass.map(step, of.packed[i], results, samples, &mut bench.desk)?,
+                Role::Solve { results, .. } => {
+                    if let Err(failure) = self.march(&pass, of.packed, i, solve, samples, bench)? {
+                        return Ok(Err(failure));
+                    }
+                    // Lanes without a sample hold sound numbers.
+                    for &(_, c) in results {
+                        pad(&mut bench.desk.columns[c], self.forward.widths[c], samples.len());
+                    }
+                    solve += 1;
+                }
+            }
+        }
+        let n = samples.len();
+        let loss = bench.desk.columns[self.loss][..n].iter().fold(0.0, |sum, x| sum + x.to_f64());
+        bench.bars.iter_mut().for_each(|bars| bars.fill(T::default()));
+        bench.bars[self.loss][..n].fill(of.weight);
+        for (i, back) in self.backs.iter().enumerate().rev() {
+            match back {
+                Back::Nothing => {}
+                Back::Map { part, feeds, results } => {
+                    let packed = of.packed[self.number(*part)];
+                    let slot = &mut *slots[self.number(*part)];
+                    self.map_back(&pass, (i, *part), (feeds, results), packed, samples, bench, slot)?;
+                }
+                Back::Solve { .. } => {
+                    let slot = &mut *slots[self.back_part(i)];
+                    let solve = self.solve_number(i);
+                    if let Err(failure) = self.solve_back(&pass, of.packed, i, solve, samples, bench, slot)? {
+                        return Ok(Err(failure));
+                    }
+                }
+            }
+        }
+        Ok(Ok(loss))
+    }
+
+    fn solve_number(&self, step: usize) -> usize {
+        self.forward.steps[..step].iter().filter(|s| matches!(s.role, Role::Solve { .. })).count()
+    }
+
+    /// The part whose slot a segment's transpose adds to.
+    fn back_part(&self, step: usize) -> usize {
+        match &self.backs[step] {
+            Back::Nothing => 0,
+            Back::Map { part, .. } => self.number(*part),
+            Back::Solve { back, .. } => self.number(*back),
+        }
+    }
+
+    fn transposed<'a>(&'a self, packed: &[&'a [T]], step: usize) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
+        let Back::Solve { record, back, shared, bars, .. } = &self.backs[step] else { return Ok(None) };
+        let value = right_hand_side(&self.forward.steps[step], packed[step])?;
+        let part = |part: usize| (&*self.parts[part].kernel, packed[self.number(part)]);
+        let made = KernelTransposed::new(value, part(*record), part(*back), shared, bars);
+        Ok(Some(made.ok_or_else(|| internal("a right-hand side and its transpose do not fit"))?))
+    }
+
+    fn march(
+        &self,
+        pass: &Pass<'_, T>,
+        packed: &[&[T]],
+        i: usize,
+        solve: usize,
+        samples: &Range<usize>,
+        bench: &mut Bench<T>,
+    ) -> Result<Result<(), SolveError>, Stop> {
+        let step = &self.forward.steps[i];
+        let Some(rhs) = self.transposed(packed, i)? else {
+            let counts = &mut bench.counts[..samples.len()];
+            let solved =
+                pass.solve(step, &pass.packed[i], &self.solvers[solve], samples, &mut bench.desk, counts)?.map(|_| ());
+            bench.count(solve, 0, (0, 0), samples.len());
+            return Ok(solved);
+        };
+        pass.prepare(step, samples, &mut bench.desk)?;
+        let Bench { desk, tapes, results, counts, .. } = bench;
+        let tape = &mut tapes[solve];
+        let Desk { given, ends, observed, workspace, .. } = &mut *desk;
+        let problem = problem(step, &rhs, samples.len(), given);
+        let plan = match Plan::new(&rhs, &self.solvers[solve], &problem) {
+            Ok(plan) => plan,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let lanes = samples.len().next_multiple_of(LANES);
+        let (ends, observed) = (&mut ends[..lanes * plan.dim()], &mut observed[..lanes * plan.observed_rows()]);
+        let out = ChunkOut { ends, observed, counts: &mut counts[..samples.len()] };
+        let marched = match self.mode {
+            Mode::Exact { .. } | Mode::Snapshots(_) => plan.record(0, workspace, out, &rhs, tape),
+            Mode::Adjoint { .. } => plan.run(0, workspace, out, None),
+        };
+        if let Err(error) = marched {
+            return Ok(Err(error));
+        }
+        if let Mode::Adjoint { .. } = self.mode {
+            results[solve] = (ends.to_vec(), observed.to_vec());
+        }
+        pass.finish(step, samples, desk)?;
+        Ok(Ok(()))
+    }
+
+    /// The transpose of a map: part `part`, of segment `i`.
+    #[allow(clippy::too_many_arguments)]
+    fn map_back(
+        &self,
+        pass: &Pass<'_, T>,
+        (i, part): (usize, usize),
+        (feeds, results): (&[(usize, usize, BackFeed)], &[(usize, usize, usize)]),
+        packed: &[T],
+        samples: &Range<usize>,
+        bench: &mut Bench<T>,
+        slot: &mut [T],
+    ) -> Result<(), Stop> {
+        let kernel = &*self.parts[part].kernel;
+        for (tile, first) in samples.clone().step_by(LANES).enumerate() {
+            let lanes = (samples.end - first).min(LANES);
+            for (row, rows, feed) in feeds {
+                let out = &mut bench.inputs[row * LANES..(row + rows) * LANES];
+                match feed {
+                    BackFeed::Value(feed) => {
+                        pass.fill(&self.forward.steps[i].feeds[*feed], &bench.desk.columns, tile, first, lanes, out);
+                    }
+                    BackFeed::Bar(c) => out.copy_from_slice(&bench.bars[*c][column(tile, *rows)]),
+                }
+            }
+            let Bench { inputs, outputs, desk, .. } = bench;
+            let panels = super::feed::panels(lanes);
+            let status = kernel.tile(packed, inputs, outputs, slot, &mut desk.scratch, panels);
+            if status != 0 {
+                return Err(internal(&format!("the transpose of a map reports status {status}")).into());
+            }
+            for &(row, rows, c) in results {
+                let to = &mut bench.bars[c][column(tile, rows)];
+                add_lanes(to, &bench.outputs[row * LANES..(row + rows) * LANES], lanes);
+            }
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn solve_back(
+        &self,
+        pass: &Pass<'_, T>,
+        packed: &[&[T]],
+        i: usize,
+        solve: usize,
+        samples: &Range<usize>,
+        bench: &mut Bench<T>,
+        slot: &mut [T],
+    ) -> Result<Result<(), SolveError>, Stop> {
+        let step = &self.forward.steps[i];
+        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(packed, i)?, &self.backs[i])
+        else {
+            return Err(internal("a solve without a transpose").into());
+        };
+        let Role::Solve { rows, dim, span, inits, results, at, count, .. } = &step.role else {
+            return Err(internal("a map is not a solve").into());
+        };
+        let (n, tiles, widths) = (samples.len(), samples.len().div_ceil(LANES), &self.forward.widths);
+        let caps = rows.captures.len();
+        pass.prepare(step, samples, &mut bench.desk)?;
+        let Bench { desk, bars, states, observed, captures, times, tapes, results: kept, room, .. } = bench;
+        let states = &mut states[..tiles * dim * LANES];
+        let observed = &mut observed[..tiles * dim * count * LANES];
+        states.fill(T::default());
+        observed.fill(T::default());
+        let captures = &mut captures[..tiles * caps * LANES];
+        captures.fill(T::default());
+        for &(component, c) in results {
+            for tile in 0..tiles {
+                let from = &bars[c][column(tile, widths[c])];
+                if at.is_none() {
+                    states[state(*dim, component, tile, widths[c])].copy_from_slice(from);
+                    continue;
+                }
+                let width = widths[c] / count;
+                for (row, from) in from.chunks_exact((width * LANES).max(1)).enumerate() {
+                    observed[state(*dim, component, tile * count + row, width)].copy_from_slice(from);
+                }
+            }
+        }
+        let timed = if moving.0 || moving.1 { n } else { 0 };
+        let (t0, t1) = (&mut times.0[..timed], &mut times.1[..timed]);
+        t0.fill(0.0);
+        t1.fill(0.0);
+        let Desk { given, workspace, .. } = desk;
+        let problem = problem(step, &rhs, n, given);
+        let plan = Plan::new(&rhs, &self.solvers[solve], &problem).map_err(|e| internal(&e.to_string()))?;
+        let cotangents = Cotangents { states, observed, captures, t0, t1, slot };
+        let tape = &mut tapes[solve];
+        let (run, bytes) = match self.mode {
+            Mode::Exact { .. } | Mode::Snapshots(_) => {
+                let run = plan.backward(0, &rhs, tape, cotangents, room);
+                let all = tape.all_bytes(&rhs, self.solvers[solve].method.stages);
+                (run, Some((tape.bytes() as u64, all as u64)))
+            }
+            Mode::Adjoint { .. } => {
+                let solver = self.mode.backward(&self.solvers[solve]);
+                let results = (&kept[solve].0[..], &kept[solve].1[..]);
+                (plan.adjoint(0, &rhs, &solver, results, cotangents, workspace), None)
+            }
+        };
+        let run = match run {
+            Ok(run) => run,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let stored = (kept[solve].0.len() + kept[solve].1.len()) * size_of::<T>();
+        let bytes = bytes.unwrap_or((stored as u64, 0));
+        for &(component, c) in inits {
+            for tile in 0..tiles {
+                let from = &states[state(*dim, component, tile, widths[c])];
+                add_lanes(&mut bars[c][column(tile, widths[c])], from, lanes_of(n, tile));
+            }
+        }
+        let mut capture = 0;
+        for feed in &step.feeds {
+            if let (From::Column(c), true) = (&feed.from, map.captures[capture..].first().is_some_and(Option::is_some))
+            {
+                for tile in 0..tiles {
+                    let from = &captures[(tile * caps + capture) * LANES..][..feed.rows * LANES];
+                    add_lanes(&mut bars[*c][column(tile, feed.rows)], from, lanes_of(n, tile));
+                }
+            }
+            capture += feed.rows;
+        }
+        for (wanted, c, times) in [(moving.0, span.0, &*t0), (moving.1, span.1, &*t1)] {
+            if wanted {
+                for (bar, &time) in bars[c].iter_mut().zip(times) {
+                    *bar = *bar + T::from_f64(time);
+                }
+            }
+        }
+        bench.count(solve, run.evaluations + run.again, bytes, n);
+        Ok(Ok(()))
+    }
+}
+
+impl<T: Real> Bench<T> {
+    /// Adds a chunk to what a solve cost.
+    fn count(&mut self, solve: usize, backward: u64, bytes: (u64, u64), samples: usize) {
+        for (k, c) in self.counts[..samples].iter().enumerate() {
+            let steps = c.accepted + c.rejected;
+            let first = k == 0;
+            let cost = Cost {
+                samples: 1,
+                evaluations: u64::from(c.evaluations),
+                backward: if first { backward } else { 0 },
+                accepted: u64::from(c.accepted),
+                rejected: u64::from(c.rejected),
+                steps_range: (steps, steps),
+                bytes: if first { bytes } else { (0, 0) },
+            };
+            self.costs[solve] = self.costs[solve].with(cost);
+        }
+    }
+}
+
+fn lanes_of(samples: usize, tile: usize) -> usize {
+    (samples - tile * LANES).min(LANES)
+}
+
+/// `to += from` in the first lanes of every row.
+fn add_lanes<T: Real>(to: &mut [T], from: &[T], lanes: usize) {
+    for (to, from) in to.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
+        for (to, &from) in to[..lanes].iter_mut().zip(from) {
+            *to = *to + from;
+        }
+    }
+}
+
+/// Copies of the last sample in the lanes behind it.
+fn pad<T: Copy>(column: &mut [T], width: usize, samples: usize) {
+    let last = (samples - 1) % LANES;
+    let tile = (samples - 1) / LANES;
+    for row in column[tile * width * LANES..(tile + 1) * width * LANES].chunks_exact_mut(LANES) {
+        let value = row[last];
+        row[last + 1..].fill(value);
+    }
+}
+
+/// Rows that a right-hand side's inputs and a record share, and where cotangents stand.
+fn solve_rows<T: Real>(
+    stage: &StageTranspose,
+    back: &Part<T>,
+    step: &Step<T>,
+) -> Option<(Vec<(usize, usize)>, BarMap)> {
+    let Role::Solve { rows, firsts, .. } = &step.role else { return None };
+    let layout = back.kernel.layout();
+    // First capture of each feed.
+    let mut first_capture = Vec::new();
+    let mut captures = 0;
+    for feed in &step.feeds {
+        first_capture.push(captures);
+        captures += feed.rows;
+    }
+    let mut shared = Vec::new();
+    for (source, &row) in stage.back.sources.iter().zip(&layout.input_row) {
+        match source {
+            Source::Bar(_) | Source::Residual(_) => {}
+            Source::Time => shared.push((rows.time?, row)),
+            Source::Column(_) | Source::Draw(_) | Source::Input(_) => {
+                let feed = &step.feeds[step.feed(*source)?];
+                shared.extend((0..feed.rows).map(|k| (feed.row + k, row + k)));
+            }
+            Source::State(_) => return None,
+        }
+    }
+    let mut bars = BarMap {
+        rows: layout.output_rows,
+        state: vec![None; rows.state.len()],
+        captures: vec![None; captures],
+        time: None,
+    };
+    for ((source, &row), &id) in stage.outputs.iter().zip(&layout.output_row).zip(&stage.back.outputs) {
+        let size: usize = stage.back.dag.shape(id).iter().product();
+        match source {
+            Source::Time => bars.time = Some(row),
+            Source::State(i) => {
+                let first = firsts[*i as usize];
+                (0..size).for_each(|k| bars.state[first + k] = Some(row + k));
+            }
+            Source::Column(_) | Source::Draw(_) | Source::Input(_) => {
+                let first = first_capture[step.feed(*source)?];
+                (0..size).for_each(|k| bars.captures[first + k] = Some(row + k));
+            }
+            Source::Bar(_) | Source::Residual(_) => return None,
+        }
+    }
+    Some((shared, bars))
+}

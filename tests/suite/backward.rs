@@ -1,0 +1,326 @@
+//! Laws of the pass back over a solve, on fields in plain Rust: central differences, closed forms, equal bits.
+
+use crate::solve::config;
+use crate::tableaux;
+use flowc::backend::LANES;
+use flowc::numeric::tableau::Tableau;
+use flowc::solve::{
+    Adaptive, BarMap, ChunkOut, Cotangents, Observe, Plan, Problem, Real, Rhs, Room, RowMap, SampleCount, SolverConfig,
+    StepControl, Steps, Tape, Transposed, Workspace, pack, unpack,
+};
+
+const DIM: usize = 2;
+const CAPS: usize = 1;
+
+/// `y0' = -p y0 + c t y1`, `y1' = y0 y1 / 4 - sin(t) y1`, with a parameter p and a capture c.
+struct Field<T> {
+    p: T,
+    rows: RowMap,
+    bars: BarMap,
+}
+
+fn sine<T: Real>(t: T) -> (T, T) {
+    let t = t.to_f64();
+    (T::from_f64(t.sin()), T::from_f64(t.cos()))
+}
+
+impl<T: Real> Field<T> {
+    fn new(p: f64) -> Self {
+        let bars = BarMap { rows: 4, state: vec![Some(0), Some(1)], captures: vec![Some(2)], time: Some(3) };
+        Field { p: T::from_f64(p), rows: RowMap::in_order(DIM, CAPS), bars }
+    }
+}
+
+impl<T: Real> Rhs<T> for Field<T> {
+    fn dim(&self) -> usize {
+        DIM
+    }
+    fn caps(&self) -> usize {
+        CAPS
+    }
+    fn rows(&self) -> &RowMap {
+        &self.rows
+    }
+    fn scratch_len(&self) -> usize {
+        0
+    }
+    fn eval(&self, inputs: &[T], slopes: &mut [T], _: &mut [T], panels: usize) -> u32 {
+        let zero = T::from_f64(0.0);
+        for l in 0..panels * 16 {
+            let [a, b, t, c] = [0, 1, 2, 3].map(|row| inputs[row * LANES + l]);
+            slopes[l] = (zero - self.p) * a + c * t * b;
+            slopes[LANES + l] = a * b * T::from_f64(0.25) - sine(t).0 * b;
+        }
+        0
+    }
+}
+
+impl<T: Real> Transposed<T> for Field<T> {
+    fn record_rows(&self) -> usize {
+        2 * DIM
+    }
+    fn bars(&self) -> &BarMap {
+        &self.bars
+    }
+    fn slot_len(&self) -> usize {
+        1
+    }
+    fn record(&self, inputs: &[T], record: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
+        record[DIM * LANES..2 * DIM * LANES].copy_from_slice(&inputs[..DIM * LANES]);
+        self.eval(inputs, &mut record[..DIM * LANES], scratch, panels)
+    }
+    fn transpose(
+        &self,
+        inputs: &[T],
+        record: &mut [T],
+        bars: &mut [T],
+        slot: &mut [T],
+        _: &mut [T],
+        panels: usize,
+    ) -> u32 {
+        let quarter = T::from_f64(0.25);
+        for l in 0..panels * 16 {
+            let [j, k, a, b] = [0, 1, 2, 3].map(|row| record[row * LANES + l]);
+            let (t, c) = (inputs[2 * LANES + l], inputs[3 * LANES + l]);
+            let (sin, cos) = sine(t);
+            let zero = T::from_f64(0.0);
+            bars[l] = b * quarter * k - self.p * j;
+            bars[LANES + l] = c * t * j + (a * quarter - sin) * k;
+            bars[2 * LANES + l] = t * b * j;
+            bars[3 * LANES + l] = c * b * j - cos * b * k;
+            slot[0] = slot[0] + (zero - a) * j;
+        }
+        0
+    }
+}
+
+/// What is solved, and how a loss weighs what comes out.
+#[derive(Clone)]
+struct Case {
+    y0: Vec<f64>,
+    captures: Vec<f64>,
+    t0: Vec<f64>,
+    t1: Vec<f64>,
+    p: f64,
+    /// Observation times as shares of the spans.
+    shares: Vec<f64>,
+    /// Number of the first sample, for its weights.
+    first: usize,
+    config: SolverConfig,
+}
+
+impl Case {
+    fn new(samples: usize, config: SolverConfig) -> Case {
+        let wave = |i: usize, salt: f64| ((i as f64 + 1.0) * 12.9898 + salt).sin();
+        Case {
+            y0: (0..samples * DIM).map(|i| wave(i, 0.3)).collect(),
+            captures: (0..samples).map(|i| 1.0 + 0.5 * wave(i, 1.7)).collect(),
+            t0: (0..samples).map(|i| 0.1 * wave(i, 2.9)).collect(),
+            t1: (0..samples).map(|i| if i % 7 == 3 { -0.8 } else { 1.5 + wave(i, 4.1) }).collect(),
+            p: 0.7,
+            shares: vec![],
+            first: 0,
+            config: SolverConfig { chunk: Some(192), ..config },
+        }
+    }
+
+    fn samples(&self) -> usize {
+        self.t0.len()
+    }
+
+    fn times(&self) -> Vec<f64> {
+        let of = |i: usize| self.shares.iter().map(move |s| self.t0[i] + s * (self.t1[i] - self.t0[i]));
+        (0..self.samples()).flat_map(of).collect()
+    }
+}
+
+/// The weight of an element of the result in the loss.
+fn weight(i: usize) -> f64 {
+    1.0 + 0.5 * (i as f64 * 0.77).cos()
+}
+
+#[derive(Debug, PartialEq)]
+struct Found {
+    loss: f64,
+    y0: Vec<f64>,
+    captures: Vec<f64>,
+    t0: Vec<f64>,
+    t1: Vec<f64>,
+    p: f64,
+    bytes: usize,
+    again: u64,
+}
+
+fn run<T: Real>(case: &Case, budget: usize, times_wanted: bool) -> Found {
+    let n = case.samples();
+    let of = |v: &[f64]| v.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
+    let rhs = Field::<T>::new(case.p);
+    let (y0, captures, times) = (pack(&of(&case.y0), DIM), pack(&of(&case.captures), CAPS), case.times());
+    let count = case.shares.len();
+    let observe = if count == 0 { Observe::Nothing } else { Observe::PerSample { count, times: &times } };
+    let problem = Problem { samples: n, y0: &y0, captures: &captures, t0: &case.t0, t1: &case.t1, observe };
+    let plan = Plan::new(&rhs, &case.config, &problem).expect("a sound problem");
+    assert_eq!(plan.chunks(), 1);
+    let lanes = n.next_multiple_of(LANES);
+    let mut ends = vec![T::default(); lanes * DIM];
+    let mut observed = vec![T::default(); lanes * DIM * count];
+    let mut counts = vec![SampleCount::default(); n];
+    let (mut workspace, mut tape) = (Workspace::default(), Tape::new(budget));
+    let out = ChunkOut { ends: &mut ends, observed: &mut observed, counts: &mut counts };
+    plan.record(0, &mut workspace, out, &rhs, &mut tape).expect("solves");
+    let (ends, observed) = (unpack(&ends, DIM, n), unpack(&observed, DIM * count, n));
+    let results: Vec<f64> = ends.iter().chain(&observed).map(|x| x.to_f64()).collect();
+    let loss = results.iter().enumerate().map(|(i, x)| weight(case.first * DIM + i) * x).sum();
+    let bars = |from: usize, rows: usize| {
+        let bars: Vec<T> = (0..n * rows).map(|i| T::from_f64(weight(case.first * DIM + from + i))).collect();
+        pack(&bars, rows)
+    };
+    let (mut states, observed) = (bars(0, DIM), bars(n * DIM, DIM * count));
+    let mut caps = vec![T::default(); lanes * CAPS];
+    let wanted = if times_wanted { n } else { 0 };
+    let (mut t0, mut t1, mut slot) = (vec![0.0; wanted], vec![0.0; wanted], vec![T::default()]);
+    let cotangents = Cotangents {
+        states: &mut states,
+        observed: &observed,
+        captures: &mut caps,
+        t0: &mut t0,
+        t1: &mut t1,
+        slot: &mut slot,
+    };
+    let run = plan.backward(0, &rhs, &mut tape, cotangents, &mut Room::default()).expect("runs back");
+    let f64s = |v: Vec<T>| v.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
+    Found {
+        loss,
+        y0: f64s(unpack(&states, DIM, n)),
+        captures: f64s(unpack(&caps, CAPS, n)),
+        t0,
+        t1,
+        p: slot[0].to_f64(),
+        bytes: tape.bytes(),
+        again: run.again,
+    }
+}
+
+fn loss(case: &Case) -> f64 {
+    run::<f64>(case, 0, false).loss
+}
+
+/// Every kind of derivative against central differences of the whole loss.
+fn differences(case: &Case, within: f64, times: bool) {
+    let found = run::<f64>(case, 0, times);
+    let h = 1e-5;
+    let check = |what: String, found: f64, change: &dyn Fn(&mut Case, f64)| {
+        let [mut up, mut down] = [case.clone(), case.clone()];
+        change(&mut up, h);
+        change(&mut down, -h);
+        let expected = (loss(&up) - loss(&down)) / (2.0 * h);
+        let error = (found - expected).abs() / (1.0 + expected.abs());
+        assert!(error <= within, "{} {what}: {found}, by differences {expected}", case.config.method.name);
+    };
+    check("p".into(), found.p, &|c, h| c.p += h);
+    for i in 0..case.samples() {
+        for row in 0..DIM {
+            let at = i * DIM + row;
+            check(format!("y0[{i}][{row}]"), found.y0[at], &|c, h| c.y0[at] += h);
+        }
+        check(format!("c[{i}]"), found.captures[i], &|c, h| c.captures[i] += h);
+        if times {
+            check(format!("t0[{i}]"), found.t0[i], &|c, h| c.t0[i] += h);
+            check(format!("t1[{i}]"), found.t1[i], &|c, h| c.t1[i] += h);
+        }
+    }
+}
+
+fn adaptive(tolerance: f64) -> Steps {
+    Steps::Adaptive(Adaptive::new(tolerance, tolerance))
+}
+
+fn pairs() -> [Tableau; 5] {
+    [tableaux::bosh3(), tableaux::dopri5(), tableaux::dopri5_dense(), tableaux::tsit5(), tableaux::dopri8()]
+}
+
+#[test]
+fn gradients_of_equal_steps_are_central_differences() {
+    let fixed = [tableaux::euler(), tableaux::midpoint(), tableaux::rk4(), tableaux::rk4_38()];
+    for tableau in fixed.into_iter().chain(pairs()) {
+        differences(&Case::new(5, config(&tableau, Steps::Count(4))), 1e-8, true);
+    }
+    differences(&Case::new(3, config(&tableaux::rk4(), Steps::Size(0.3))), 1e-8, false);
+}
+
+#[test]
+fn gradients_of_adaptive_steps_are_central_differences_of_an_exact_solution() {
+    for tableau in pairs() {
+        let tolerance = if tableau.name == "bosh3" { 1e-9 } else { 1e-11 };
+        differences(&Case::new(4, config(&tableau, adaptive(tolerance))), 3e-6, true);
+    }
+}
+
+#[test]
+fn observations_pull_on_the_steps_that_they_lie_in() {
+    let shares = vec![0.0, 0.21, 0.22, 0.5, 0.77, 1.0];
+    for tableau in [tableaux::rk4(), tableaux::bosh3(), tableaux::dopri5(), tableaux::dopri5_dense()] {
+        let case = Case { shares: shares.clone(), ..Case::new(3, config(&tableau, Steps::Count(4))) };
+        differences(&case, 1e-8, false);
+    }
+    let case = Case { shares, ..Case::new(3, config(&tableaux::dopri5(), adaptive(1e-11))) };
+    differences(&case, 3e-6, false);
+}
+
+/// What stages left behind may be kept, or computed again: no bit changes.
+#[test]
+fn what_the_tape_keeps_changes_no_bit() {
+    fn law<T: Real>(steps: &Steps, tableau: &Tableau, shares: &[f64]) {
+        let case = Case { shares: shares.to_vec(), ..Case::new(150, config(tableau, steps.clone())) };
+        let again = run::<T>(&case, 0, true);
+        let kept = run::<T>(&case, usize::MAX / 2, true);
+        let some = run::<T>(&case, (kept.bytes - again.bytes) / 2, true);
+        assert!(again.bytes < some.bytes && some.bytes < kept.bytes, "{} {} {}", again.bytes, some.bytes, kept.bytes);
+        assert!(again.again > some.again && some.again > kept.again);
+        for other in [kept, some] {
+            let other = Found { bytes: again.bytes, again: again.again, ..other };
+            assert_eq!(again, other);
+        }
+    }
+    for shares in [&[][..], &[0.3, 0.9]] {
+        law::<f64>(&adaptive(1e-6), &tableaux::dopri5(), shares);
+        law::<f32>(&adaptive(1e-4), &tableaux::bosh3(), shares);
+        law::<f64>(&Steps::Count(5), &tableaux::rk4(), shares);
+    }
+}
+
+/// A sample's cotangents do not depend on its batch, nor on where it stands in it.
+#[test]
+fn a_sample_has_the_same_gradient_alone() {
+    let case = Case::new(150, config(&tableaux::dopri5(), adaptive(1e-7)));
+    let all = run::<f64>(&case, 0, true);
+    for i in [0, 3, 17, 64, 149] {
+        let alone = Case {
+            y0: case.y0[i * DIM..(i + 1) * DIM].to_vec(),
+            captures: vec![case.captures[i]],
+            t0: vec![case.t0[i]],
+            t1: vec![case.t1[i]],
+            first: i,
+            ..case.clone()
+        };
+        let found = run::<f64>(&alone, 0, true);
+        assert_eq!(found.y0, all.y0[i * DIM..(i + 1) * DIM]);
+        assert_eq!((found.captures[0], found.t0[0], found.t1[0]), (all.captures[i], all.t0[i], all.t1[i]));
+    }
+}
+
+#[test]
+fn a_chunk_that_steps_jointly_has_a_gradient() {
+    let joint = Adaptive { step_control: StepControl::Joint, ..Adaptive::new(1e-11, 1e-11) };
+    differences(&Case::new(3, config(&tableaux::dopri5(), Steps::Adaptive(joint))), 3e-6, true);
+}
+
+/// A span without length is no step, and its end is its start.
+#[test]
+fn a_sample_that_goes_nowhere_passes_its_cotangent_on() {
+    let mut case = Case::new(40, config(&tableaux::dopri5(), adaptive(1e-7)));
+    case.t1[5] = case.t0[5];
+    let found = run::<f64>(&case, 0, true);
+    assert_eq!(found.y0[10..12], [weight(10), weight(11)]);
+    assert_eq!((found.captures[5], found.t0[5], found.t1[5]), (0.0, 0.0, 0.0));
+}

@@ -1,0 +1,354 @@
+//! Laws of data: what a file says is what a program reads; splits, scales and labels; every fault at its place.
+
+use flowc::data::{self, Fault, Options, Pick, Split, Standardize};
+use flowc::diag::{Code, Diagnostic};
+use flowc::driver;
+use flowc::experiment::{self, Ended, Engine, Header, Options as RunOptions};
+use flowc::folder::{Place, RunFolder};
+use flowc::kernels::Isa;
+use flowc::run::pool::Pool;
+use flowc::term::Progress;
+use std::io::Write;
+use std::path::Path;
+
+use crate::check::check_text;
+
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, bytes).expect("a file can be written");
+    path
+}
+
+fn fault(text: &str, options: &Options) -> Fault {
+    let dir = tempfile::tempdir().expect("a folder");
+    data::load(&write(dir.path(), "a.csv", text.as_bytes()), options).expect_err("it is faulty")
+}
+
+fn named(names: &[&str]) -> Option<Vec<Pick>> {
+    Some(names.iter().map(|n| Pick::Name((*n).to_owned())).collect())
+}
+
+/// One table of every format, read as the same numbers.
+#[test]
+fn formats_agree() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let rows: Vec<[f64; 3]> = (0..40).map(|k| [f64::from(k % 7), f64::from(k) - 20.0, f64::from(k % 3)]).collect();
+    let flat: Vec<f64> = rows.iter().flatten().copied().collect();
+    let lines = |s: &str| -> String { rows.iter().map(|r| format!("{}{s}{}{s}{}\n", r[0], r[1], r[2])).collect() };
+    let csv = write(dir.path(), "a.csv", format!("a,b,y\n{}", lines(",")).as_bytes());
+    let tsv = write(dir.path(), "a.tsv", format!("a\tb\ty\n{}", lines("\t")).as_bytes());
+    let bare = write(dir.path(), "b.csv", lines(";").as_bytes());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(lines(",").as_bytes()).expect("it is packed");
+    let gz = write(dir.path(), "a.csv.gz", &packed.finish().expect("it is packed"));
+    let array = ndarray::Array2::from_shape_vec((40, 3), flat.clone()).expect("whole rows");
+    let npy = dir.path().join("a.npy");
+    ndarray_npy::write_npy(&npy, &array.mapv(|x| x as f32)).expect("it is written");
+    let npz = dir.path().join("a.npz");
+    let mut archive = ndarray_npy::NpzWriter::new_compressed(std::fs::File::create(&npz).expect("a file"));
+    archive.add_array("x", &array.slice(ndarray::s![.., 0..2]).mapv(|x| x as i16)).expect("it is added");
+    archive.add_array("y", &array.column(2).mapv(|x| x as u8)).expect("it is added");
+    archive.finish().expect("it is written");
+    let mut idx = vec![0, 0, 0x0d, 2, 0, 0, 0, 40, 0, 0, 0, 2];
+    idx.extend(rows.iter().flat_map(|r| r[..2].to_vec()).flat_map(|x| (x as f32).to_be_bytes()));
+    let idx = write(dir.path(), "a.idx", &idx);
+    let mut of = vec![0, 0, 0x08, 1, 0, 0, 0, 40];
+    of.extend(rows.iter().map(|r| r[2] as u8));
+    write(dir.path(), "labels.idx", &of);
+
+    let by = |features: Option<Vec<Pick>>, label: Pick| Options { features, label: Some(label), ..Options::default() };
+    let name = |s: &str| Pick::Name(s.to_owned());
+    let numbered = Some(vec![Pick::Index(0), Pick::Index(1)]);
+    let tables = [
+        (&csv, by(named(&["a", "b"]), name("y"))),
+        (&csv, by(None, name("y"))),
+        (&tsv, by(numbered.clone(), Pick::Index(2))),
+        (&bare, Options { delimiter: Some(b';'), ..by(numbered.clone(), Pick::Index(2)) }),
+        (&gz, by(numbered.clone(), Pick::Index(2))),
+        (&npy, by(numbered, Pick::Index(2))),
+        (&npz, by(named(&["x"]), name("y"))),
+        (&npz, by(None, name("y"))),
+        (&idx, by(None, name("labels.idx"))),
+    ]
+    .map(|(path, options)| data::load(path, &options).unwrap_or_else(|f| panic!("{}: {f:?}", path.display())));
+    for t in &tables {
+        assert_eq!(t, &tables[0]);
+        assert_eq!(t.rows, 40);
+        assert_eq!(t.columns[0].values[2..4], [1.0, -19.0]);
+        assert_eq!(t.labels.as_ref().expect("labelled").of[..4], [0, 1, 2, 0]);
+    }
+}
+
+#[test]
+fn splits_are_disjoint_whole_and_keyed_by_their_seed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text: String = (0..101).map(|k| format!("{k}\n")).collect();
+    let path = write(dir.path(), "a.csv", text.as_bytes());
+    let load = |seed| {
+        let options = Options { split: Some([0.7, 0.1, 0.2]), seed, ..Options::default() };
+        data::load(&path, &options).expect("it is sound")
+    };
+    let t = load(3);
+    assert_eq!(Split::ALL.map(|s| t.split(s).len()), [71, 10, 20]);
+    let mut all: Vec<u32> = t.splits.concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..101).collect::<Vec<u32>>());
+    assert_eq!(t.splits, load(3).splits);
+    assert_ne!(t.splits, load(4).splits);
+}
+
+/// Mean 0 and deviation 1 on the rows that train, and back.
+#[test]
+fn standardisation_sees_training_rows_alone_and_can_be_undone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let rows: Vec<[f64; 3]> = (0..200).map(|k| [f64::from(k * k % 97), 5.0 + f64::from(k % 11) / 8.0, 4.0]).collect();
+    let text: String = rows.iter().map(|r| format!("{},{},{}\n", r[0], r[1], r[2])).collect();
+    let path = write(dir.path(), "a.csv", text.as_bytes());
+    for how in [Standardize::PerFeature, Standardize::Global] {
+        let options = Options { standardize: Some(how), split: Some([0.5, 0.0, 0.5]), ..Options::default() };
+        let t = data::load(&path, &options).expect("it is sound");
+        let scale = t.scale.as_ref().expect("standardised");
+        let values = &t.columns[0].values;
+        for (k, row) in rows.iter().enumerate() {
+            for c in 0..3 {
+                let back = values[3 * k + c] * scale.deviation[c] + scale.mean[c];
+                assert!((back - row[c]).abs() < 1e-9, "{back} {}", row[c]);
+            }
+        }
+        let train = t.split(Split::Train);
+        let of = |c: usize| train.iter().map(move |r| values[3 * *r as usize + c]);
+        let moments = |all: Vec<f64>| {
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            (mean, all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / all.len() as f64)
+        };
+        let sets: Vec<Vec<f64>> = match how {
+            // The third feature is constant: shifted, not scaled.
+            Standardize::PerFeature => vec![of(0).collect(), of(1).collect()],
+            Standardize::Global => vec![(0..3).flat_map(of).collect()],
+        };
+        for set in sets {
+            let (mean, variance) = moments(set);
+            assert!(mean.abs() < 1e-12 && (variance - 1.0).abs() < 1e-12, "{mean} {variance}");
+        }
+        assert!(how == Standardize::Global || of(2).all(|x| x == 0.0));
+    }
+}
+
+#[test]
+fn labels_are_words_or_numbers() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let classes = |column: &[&str]| {
+        let text: String = column.iter().map(|l| format!("1.5,{l}\n")).collect();
+        let path = write(dir.path(), "l.csv", text.as_bytes());
+        let options = Options { label: Some(Pick::Index(1)), ..Options::default() };
+        data::load(&path, &options).expect("it is sound").labels.expect("labelled")
+    };
+    let words = classes(&["no", "yes", "no", "no"]);
+    assert_eq!((words.names, words.of), (vec!["no".to_owned(), "yes".into()], vec![0, 1, 0, 0]));
+    // Numbers from 0 on are themselves, also where one of them is missing.
+    let numbers = classes(&["2", "0", "2", "0", "2", "0", "0"]);
+    assert_eq!((numbers.names.len(), numbers.of[0]), (3, 2));
+    let signs = classes(&["1", "-1", "1.0", "-1"]);
+    assert_eq!(signs.of, [1, 0, 1, 0]);
+}
+
+#[test]
+fn faults_have_a_row_and_a_column() {
+    let y = Options { label: Some(Pick::Name("y".into())), ..Options::default() };
+    let place = |f: Fault| match f {
+        Fault::Text { at, text } | Fault::NotFinite { at, text } | Fault::Label { at, text } => (at.to_string(), text),
+        other => panic!("{other:?}"),
+    };
+    let o = Options::default();
+    assert_eq!(place(fault("a,b\n1,2\n3,word\n", &o)), ("line 3, column `b`".into(), "word".into()));
+    assert_eq!(place(fault("a,b\n1,2\n\n3,\n", &o)), ("line 4, column `b`".into(), String::new()));
+    assert_eq!(place(fault("1,2\n3,NaN\n", &o)), ("line 2, column 1".into(), "NaN".into()));
+    assert_eq!(place(fault("1,2\n3,1e999\n", &o)), ("line 2, column 1".into(), "1e999".into()));
+    assert_eq!(place(fault("a,y\n1,0.5\n", &y)), ("line 2, column `y`".into(), "0.5".into()));
+    assert_eq!(fault("a,b\n1,2\n3\n", &o), Fault::Ragged { line: 3, found: 1, expected: 2 });
+    assert_eq!(fault("a,b\n", &o), Fault::Empty);
+    assert_eq!(fault("", &o), Fault::Empty);
+    let missing = fault("a,b\n1,2\n", &Options { features: named(&["c"]), ..o.clone() });
+    assert_eq!(missing, Fault::NoColumn { asked: Pick::Name("c".into()), known: vec!["a".into(), "b".into()] });
+    let many: String = (0..50).map(|k| format!("{k},id{k}\n")).collect();
+    let id = Options { label: Some(Pick::Index(1)), ..Options::default() };
+    assert_eq!(fault(&many, &id), Fault::Classes { count: 50, rows: 50 });
+    let split = Options { split: Some([0.9, 0.05, 0.05]), ..o };
+    assert!(matches!(fault("1\n2\n3\n", &split), Fault::Split { rows: 3, .. }));
+    let dir = tempfile::tempdir().expect("a folder");
+    let load = |name: &str, bytes: &[u8]| data::load(&write(dir.path(), name, bytes), &Options::default());
+    assert!(matches!(load("a.parquet", b"PAR1"), Err(Fault::Format { .. })));
+    assert!(matches!(load("a.npz", b"PK nothing"), Err(Fault::Format { .. })));
+    assert!(matches!(load("a.npy", b"\x93NUMPY"), Err(Fault::Format { .. })));
+    assert!(matches!(load("a.idx", &[0, 0, 8, 1, 0, 0, 0, 9, 1]), Err(Fault::Format { .. })));
+    assert!(matches!(load("b.idx", &[0, 0, 7, 1, 0, 0, 0, 1, 1]), Err(Fault::Kind { .. })));
+    write(dir.path(), "digits.npz", b"");
+    let gone = data::load(&dir.path().join("digits.csv"), &Options::default());
+    assert!(matches!(gone, Err(Fault::Missing { near: Some(n), .. }) if n == "digits.npz"));
+    let strings = ndarray::arr1(&[0_i8]);
+    drop(strings);
+}
+
+/// The messages of files that are not shipped: a code, a place in the spec, the file's name, a cure.
+#[test]
+fn messages_of_broken_files_stand_in_the_spec() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "holes.csv", b"age,height\n31,1.80\n44,\n");
+    write(dir.path(), "ragged.csv", b"a,b\n1,2\n3\n");
+    write(dir.path(), "names.csv", b"a,b\n");
+    write(dir.path(), "x.parquet", b"PAR1");
+    let says = |file: &str| -> Diagnostic {
+        let name = dir.path().join("spec.flow").display().to_string();
+        let text = format!("target = file(\"{file}\")\nsource = normal(dim: 2)\ngenerate {{ sampler: target }}\n");
+        let (found, sources) = check_text(&name, &text);
+        let d = found.into_iter().next().expect("a diagnostic");
+        let span = d.primary.as_ref().expect("a place").span;
+        assert!(sources.text(span).contains("file"), "{:?}", sources.text(span));
+        assert!(d.help.is_some() && d.message.contains(file), "{d:?}");
+        d
+    };
+    for (file, code) in [
+        ("holes.csv", Code::MissingValue),
+        ("ragged.csv", Code::Ragged),
+        ("names.csv", Code::DataEmpty),
+        ("x.parquet", Code::DataFormat),
+        ("gone.csv", Code::FileNotFound),
+    ] {
+        assert_eq!(says(file).code, code, "{file}");
+    }
+    assert!(says("holes.csv").message.contains("line 3, column `height`"));
+}
+
+fn run(text: &str, dir: &Path, engine: Engine, threads: usize) -> Ended {
+    let compiled = driver::compile("specs/test.flow", text);
+    let plan = compiled.plan.as_ref().unwrap_or_else(|| panic!("refused: {:?}", compiled.diagnostics));
+    let folder = RunFolder::create(&Place::Exactly(dir.to_owned()), "test", text).expect("a folder");
+    let header = Header {
+        name: "test".into(),
+        file: "test.flow".into(),
+        text: text.into(),
+        reproduce: "flowc run test.flow".into(),
+    };
+    let options = RunOptions { engine, pool: Pool::new(Some(threads)) };
+    let words = |s| compiled.sources.text(s).to_owned();
+    experiment::run(plan, &header, &folder, options, &mut Progress::lines(Box::new(std::io::sink())), &words)
+}
+
+const DIGITS: &str = "
+data = file(\"data/digits.npz\", features: \"x\", label: \"y\", standardize: global, split: [0.8, 0, 0.2])
+source = normal(dim: 64)
+target = data
+field v(x, t | y: class[10]) = mlp(concat(x, fourier(t, 8), embed(y, 8)), hidden: [32], out: dim(x))
+net logits(x: vec[64]) -> vec[10] = mlp(x, hidden: [16], out: 10)
+fn guided(x, t | y; weight: real) = v(x, t) + weight * (v(x, t | y) - v(x, t))
+objective both {
+  draw (x | y) ~ data
+  draw (x0, x1 | k) ~ independent
+  draw t ~ uniform(0, 1)
+  draw keep ~ bernoulli(0.8)
+  let xt = (1 - t) * x0 + t * x1
+  minimize cross_entropy(logits(x), y) + norm(v(xt, t | if keep then k else none) - diff(xt, t))^2
+}
+objective classify { draw (x | y) ~ data; minimize cross_entropy(logits(x), y) }
+train { objective: both, batch: 128, epochs: 6, optimizer: adam(lr: 1e-2) }
+generate { sampler: flow(guided(weight: 1)), labels: each, count: 200, solver: heun(steps: 4) }
+evaluate [wasserstein2(by: label), accuracy(logits), classify, nfe]
+";
+
+#[test]
+fn labelled_data_run_to_the_same_bits_everywhere() {
+    let base = tempfile::tempdir().expect("a folder");
+    let mut seen: Option<(Vec<f64>, Vec<u8>)> = None;
+    for (i, (engine, threads)) in
+        [(Engine::Jit(Isa::detect()), 1), (Engine::Jit(Isa::detect()), 2), (Engine::Interp, 2)].into_iter().enumerate()
+    {
+        let dir = base.path().join(i.to_string());
+        let ended = run(DIGITS, &dir, engine, threads);
+        assert!(ended.failure.is_none(), "{:?}", ended.failure);
+        let cell = &ended.record.cells[0];
+        // 1,438 rows train: six epochs of 128.
+        assert_eq!(cell.steps_done, 68);
+        let numbers: Vec<f64> = cell.metrics.iter().map(|m| m.value).collect();
+        assert!(numbers.iter().all(|n| n.is_finite()), "{numbers:?}");
+        let accuracy = &cell.metrics[1];
+        assert!(accuracy.value > 0.5 && accuracy.size == Some(359), "{accuracy:?}");
+        let p = accuracy.value;
+        let error = accuracy.standard_error.expect("an error");
+        assert!((error - (p * (1.0 - p) / 358.0).sqrt()).abs() < 1e-9, "{error}");
+        let classes = &cell.metrics[0].classes;
+        assert_eq!(classes.len(), 10);
+        let mean = classes.iter().map(|c| c.value).sum::<f64>() / 10.0;
+        assert!((mean - cell.metrics[0].value).abs() < 1e-12);
+        assert!(cell.images.as_ref().is_some_and(|i| i.side == 8 && i.samples.len() == 10 * 8 * 64));
+        let traces = (numbers, std::fs::read(dir.join("samples.npy")).expect("samples"));
+        match &seen {
+            None => seen = Some(traces),
+            Some(first) => assert!(*first == traces, "{engine:?} on {threads} threads"),
+        }
+    }
+}
+
+/// What is measured are the rows that were split off, each once: the mean of the identity over them is their mean.
+#[test]
+fn objectives_are_evaluated_on_the_test_split() {
+    let text = "
+precision f64
+data = file(\"data/cancer.csv\", features: [\"radius\"], label: \"diagnosis\", split: [0.5, 0.25, 0.25])
+param shift: real = 0
+objective radius { draw (x | y) ~ data; minimize x[0] + 0 * shift^2 }
+objective share { draw (x | y) ~ data; minimize (if y == 1 then 1 else 0) + 0 * shift }
+train { objective: radius, batch: 16, steps: 2 }
+evaluate [radius, share]
+";
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = run(text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 2);
+    assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    let options = Options {
+        features: named(&["radius"]),
+        label: Some(Pick::Name("diagnosis".into())),
+        split: Some([0.5, 0.25, 0.25]),
+        ..Options::default()
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/data/cancer.csv");
+    let t = data::load(&path, &options).expect("it is sound");
+    let test = t.split(Split::Test);
+    let mean = |f: &dyn Fn(usize) -> f64| test.iter().map(|r| f(*r as usize)).sum::<f64>() / test.len() as f64;
+    let metrics = &ended.record.cells[0].metrics;
+    let radius = mean(&|r| t.columns[0].values[r]);
+    assert!((metrics[0].value - radius).abs() < 1e-9, "{} {radius}", metrics[0].value);
+    let labels = t.labels.as_ref().expect("labelled");
+    assert!((metrics[1].value - mean(&|r| f64::from(labels.of[r]))).abs() < 1e-12);
+    assert_eq!(metrics[0].size, Some(test.len() as u64));
+}
+
+/// `none` is a class of its own to a select, and zero to an embedding.
+#[test]
+fn none_is_no_class() {
+    let text = "
+precision f64
+source = normal(dim: 3)
+target = normal(dim: 3)
+fn shown(y: class[3]) -> vec[3] = one_hot(y, 3)
+fn kept(x | y: class[3]) -> vec[3] = if y == none then 0 * x - 7 else shown(y)
+objective o { draw x ~ source; minimize sum(kept(x)) + 0 * dot(w, x) }
+objective p { draw x ~ source; minimize dot([1, 10, 100], kept(x | 2)) + 0 * dot(w, x) }
+objective q {
+  draw x ~ source
+  draw keep ~ bernoulli(1)
+  minimize dot([1, 10, 100], kept(x | if keep then 1 else none)) + 0 * dot(w, x)
+}
+objective r {
+  draw x ~ source
+  draw keep ~ bernoulli(0)
+  minimize sum(shown(if keep then 1 else none)) + 0 * dot(w, x)
+}
+param w: vec[3] = 0
+train { objective: o, steps: 1 }
+evaluate [o, p, q, r]
+";
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = run(text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 1);
+    assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    let values: Vec<f64> = ended.record.cells[0].metrics.iter().map(|m| m.value).collect();
+    assert_eq!(values, [-21.0, 100.0, 10.0, 0.0]);
+}

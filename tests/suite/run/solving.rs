@@ -1,0 +1,245 @@
+//! Training through solves: gradients of whole objectives against central differences, in f64, and equal bits.
+
+use flowc::backend::Backend;
+use flowc::codegen::Jit;
+use flowc::driver;
+use flowc::interp::Interp;
+use flowc::ir::Program;
+use flowc::kernels::Isa;
+use flowc::plan::TrainPlan;
+use flowc::run::Real;
+use flowc::run::objective::{Cost, Solving};
+use flowc::run::optim::{Optimizer, Rule};
+use flowc::run::pool::Pool;
+use flowc::run::train::{StepReport, TrainConfig, Trainer};
+use flowc::{autodiff, opt, stage};
+
+/// The training of a text, whatever else the text wants.
+struct Objective {
+    plan: TrainPlan,
+    program: Program,
+}
+
+fn objective(text: &str) -> Objective {
+    let compiled = driver::compile("test.flow", &format!("{text}\n"));
+    let words: Vec<String> = compiled.diagnostics.iter().map(|d| format!("{:?} {}", d.code, d.message)).collect();
+    let plan = compiled.plan.unwrap_or_else(|| panic!("{text}: {words:?}"));
+    let plan = plan.arms.into_iter().next().expect("an arm").train.expect("a training");
+    let program = opt::optimize(&autodiff::expand(&plan.objective).expect("expands"));
+    Objective { plan, program }
+}
+
+const SGD: Optimizer = Optimizer { rule: Rule::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0 };
+
+impl Objective {
+    fn trainer<T: Real>(
+        &self,
+        backend: &dyn Backend<T>,
+        threads: usize,
+        budget: usize,
+        optimizer: Optimizer,
+    ) -> Trainer<T> {
+        let loss = self.program.output("loss").expect("a loss");
+        let plan = stage::objective(&self.program, loss).expect("stages");
+        let solving = Solving {
+            solvers: self.plan.solvers.clone(),
+            default_solver: self.plan.default_solver.clone(),
+            mode: Mode::Exact { budget },
+        };
+        let config = TrainConfig { seed: 3, batch: self.plan.batch, optimizer, ema: None, clip: None };
+        let pool = Pool::new(Some(threads));
+        Trainer::solving(&self.program, plan, solving, backend, pool, config, None).expect("compiles")
+    }
+}
+
+fn jit() -> Jit {
+    Jit::new(Isa::detect())
+}
+
+/// Loss and parameters after one step of gradient descent at rate 1.
+fn step(trainer: &mut Trainer<f64>, theta: &[f64], rate: f64) -> (f64, Vec<f64>) {
+    let mut state = trainer.checkpoint("");
+    state.theta = theta.to_vec();
+    state.step = 0;
+    trainer.restore(&state).expect("its own");
+    let mut reports: Vec<StepReport> = Vec::new();
+    trainer.run(&[rate], &mut reports).expect("a step");
+    (reports[0].loss, trainer.theta().to_vec())
+}
+
+/// The gradient at the first parameters.
+fn gradient(trainer: &mut Trainer<f64>) -> Vec<f64> {
+    let theta = trainer.theta().to_vec();
+    let (_, after) = step(trainer, &theta, 1.0);
+    theta.iter().zip(&after).map(|(a, b)| a - b).collect()
+}
+
+/// The gradient of `text` against central differences in up to `most` parameters of each tensor.
+fn differences(text: &str, within: f64) {
+    let o = objective(text);
+    let mut trainer = o.trainer::<f64>(&jit(), 2, 0, SGD);
+    let theta = trainer.theta().to_vec();
+    let found = gradient(&mut trainer);
+    assert!(found.iter().any(|g| *g != 0.0), "{text}");
+    let entries: Vec<_> = trainer.table().entries().iter().map(|e| (e.name.clone(), e.range.clone())).collect();
+    for (name, range) in entries {
+        for at in range.clone().step_by((range.len() / 3).max(1)) {
+            let h = 1e-5 * (1.0 + theta[at].abs());
+            let mut moved = |by: f64| {
+                let mut theta = theta.clone();
+                theta[at] += by;
+                step(&mut trainer, &theta, 0.0).0
+            };
+            let expected = (moved(h) - moved(-h)) / (2.0 * h);
+            let error = (found[at] - expected).abs() / (1.0 + expected.abs());
+            assert!(error <= within, "{name}[{}]: {}, by differences {expected}\n{text}", at - range.start, found[at]);
+        }
+    }
+}
+
+const HEAD: &str = "precision f64\nsource = normal(dim: 2)\ntarget = moons(noise: 0.1)\n";
+const FIELD: &str = "field v(x, t) = mlp(concat(x, t), hidden: [8, 8], out: dim(x), activation: tanh)\n";
+
+fn likelihood(flow: &str, keys: &str) -> String {
+    format!("{HEAD}{FIELD}train {{ objective: max_likelihood({flow}), batch: 70, steps: 1, {keys} }}")
+}
+
+#[test]
+fn gradients_of_likelihoods_are_central_differences() {
+    for (flow, keys, within) in [
+        ("flow(v)", "solver: rk4(steps: 3)", 1e-8),
+        ("flow(v)", "solver: dopri5(steps: 2)", 1e-8),
+        ("flow(v)", "solver: dopri5(rtol: 1e-11, atol: 1e-11)", 1e-6),
+        ("flow(v, trace: hutchinson(rademacher))", "solver: rk4(steps: 3)", 1e-8),
+        ("flow(v, trace: hutchinson(normal))", "solver: tsit5(steps: 2)", 1e-8),
+    ] {
+        differences(&likelihood(flow, keys), within);
+    }
+}
+
+#[test]
+fn a_trained_end_time_has_its_gradient() {
+    for (solver, within) in
+        [("rk4(steps: 3)", 1e-8), ("bosh3(steps: 4)", 1e-8), ("dopri5(rtol: 1e-11, atol: 1e-11)", 1e-6)]
+    {
+        let text = format!(
+            "{HEAD}param T: real = 0.5\n{FIELD}train {{ objective: max_likelihood(flow(v, until: T^2 + 0.3)), batch: 70, \
+             steps: 1, solver: {solver} }}"
+        );
+        differences(&text, within);
+    }
+}
+
+/// Running costs, a potential whose second derivatives train, a time derivative inside the right-hand side.
+#[test]
+fn gradients_of_ot_flow_are_central_differences() {
+    let text = format!(
+        "{HEAD}
+fn log_cosh(a: vec[n]) -> vec[n] = abs(a) + log(1 + exp(-2 * abs(a)))
+net phi(x: vec[2], t: real) -> real {{
+  param A: mat[3, 3] ~ normal(0, 0.1); param w: vec[6] = 1
+  let s = concat(x, t)
+  let h = log_cosh(dense(s, out: 6))
+  dot(w, h + log_cosh(dense(h, out: 6))) + norm(A @ s)^2 / 2 + dense(s, out: 1)[0]
+}}
+field v(x, t) = -grad(phi(x, t), x)
+objective ot_flow(likelihood: real, hjb: real) {{
+  draw x1 ~ target
+  let back = solve t: 1 -> 0 {{
+    x' = v(x, t)                                          from x1
+    l' = div(v(x, t), x)                                  from 0
+    c' = norm(v(x, t))^2 / 2                              from 0
+    r' = abs(partial(phi(x, t), t) - norm(v(x, t))^2 / 2) from 0
+  }}
+  minimize -back.c - hjb * back.r - likelihood * (log_density(source, back.x) + back.l)
+}}
+train {{ objective: ot_flow(likelihood: 8, hjb: 1), batch: 64, steps: 1, solver: rk4(steps: 2) }}"
+    );
+    differences(&text, 1e-6);
+}
+
+/// Parameters before, inside and after two solves, of which one reads what the other gave; a draw inside the second.
+#[test]
+fn solves_in_a_row_pass_their_cotangents_on() {
+    let text = format!(
+        "{HEAD}
+net enter(x: vec[2]) -> vec[3] = dense(x, out: 3)
+net leave(h: vec[3]) -> vec[2] = dense(h, out: 2)
+net pulled(x: vec[2]) -> vec[3] = dense(x, out: 3)
+field f(h: vec[3], t: real) = mlp(concat(h, t), hidden: [6], out: 3, activation: tanh)
+field g(h: vec[3], t: real) = mlp(h, hidden: [6], out: 3, activation: softplus)
+objective chain {{
+  draw x ~ target
+  let begin = enter(x)
+  let a = solve t: 0 -> 1 with rk4(steps: 2) {{ h' = f(h, t) from begin }}.h
+  let pull = pulled(x)
+  let b = solve t: 0 -> 0.7 {{
+    h' = g(h, t) + pull * t - a from a
+    s' = norm(h)^2              from sum(begin)
+  }}
+  minimize norm(leave(b.h) - x)^2 + b.s + 0.1 * stop(sum(a)) * b.s
+}}
+train {{ objective: chain, batch: 130, steps: 1, solver: dopri5(steps: 2) }}"
+    );
+    differences(&text, 1e-7);
+}
+
+#[test]
+fn observed_states_pull_on_parameters() {
+    for (solver, within) in
+        [("rk4(steps: 3)", 1e-8), ("dopri5(steps: 2)", 1e-8), ("tsit5(rtol: 1e-11, atol: 1e-11)", 1e-6)]
+    {
+        let text = format!(
+            "{HEAD}net enter(x: vec[2]) -> vec[2] = dense(x, out: 2)
+field f(y: vec[2], t: real) = mlp(y, hidden: [6], out: 2, activation: tanh)
+objective follow {{
+  draw x ~ target
+  let y = solve t: linspace(0, 1, 6) {{ y' = f(y, t) from enter(x) }}.y
+  minimize sum(y * y) + norm(y[5] - x)^2
+}}
+train {{ objective: follow, batch: 70, steps: 1, solver: {solver} }}"
+        );
+        differences(&text, within);
+    }
+}
+
+fn after<T: Real>(o: &Objective, backend: &dyn Backend<T>, threads: usize, budget: usize) -> (Vec<u64>, Vec<Cost>) {
+    let mut trainer = o.trainer::<T>(backend, threads, budget, Optimizer::adam());
+    let mut reports = Vec::new();
+    trainer.run(&[1e-2; 3], &mut reports).expect("trains");
+    let bits = |x: f64| x.to_bits();
+    let losses = reports.iter().map(|r| bits(r.loss));
+    let theta = trainer.theta().iter().map(|x| bits(x.to_f64())).chain(losses).collect();
+    // Of one thread: each has a tape.
+    let workers = trainer.workers() as u64;
+    let one = |(_, c): (String, Cost)| Cost { bytes: (c.bytes.0 / workers, c.bytes.1 / workers), ..c };
+    (theta, trainer.costs().into_iter().map(one).collect())
+}
+
+/// Neither threads, nor the back end, nor what the tape keeps change a bit.
+#[test]
+fn bits_do_not_depend_on_threads_budget_or_back_end() {
+    fn law<T: Real>(text: &str)
+    where
+        Jit: Backend<T>,
+        Interp: Backend<T>,
+    {
+        let o = objective(text);
+        let (bits, costs) = after::<T>(&o, &jit(), 1, 0);
+        for threads in 2..=3 {
+            let (other, others) = after::<T>(&o, &jit(), threads, 0);
+            assert_eq!(bits, other, "{threads} threads\n{text}");
+            assert_eq!(costs, others);
+        }
+        let (kept, kept_costs) = after::<T>(&o, &jit(), 1, 1 << 30);
+        assert_eq!(bits, kept, "records kept\n{text}");
+        assert!(kept_costs[0].bytes.0 > costs[0].bytes.0 && kept_costs[0].bytes.0 == kept_costs[0].bytes.1);
+        assert!(kept_costs[0].backward < costs[0].backward);
+        assert_eq!(bits, after::<T>(&o, &jit(), 2, 300_000).0, "some records kept\n{text}");
+        assert_eq!(bits, after::<T>(&o, &Interp, 2, 0).0, "by the interpreter\n{text}");
+    }
+    let adaptive = likelihood("flow(v, until: 0.8)", "solver: dopri5(rtol: 1e-4, atol: 1e-4)");
+    law::<f64>(&adaptive);
+    law::<f32>(&adaptive);
+    law::<f32>(&likelihood("flow(v, trace: hutchinson(rademacher))", "solver: rk4(steps: 3)"));
+}
