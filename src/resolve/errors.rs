@@ -159,3 +159,14 @@ pub fn nothing_to_set(name: &str, span: Span, known: &[String]) -> Diagnostic {
         }
     }
 }
+
+/// `W0202`
+pub fn unused_parameter(owner: &str, name: &Ident) -> Diagnostic {
+    Diagnostic::new(
+        Code::UnusedParameter,
+        format!("`{owner}` does not use its parameter `{}`", name.name),
+        name.span,
+        "nothing reads it",
+    )
+    .help(format!("use it, take it out, or call it `_{}` to say that this is meant", name.name))
+}
