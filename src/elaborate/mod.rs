@@ -33,6 +33,7 @@ pub mod value;
 
 pub use call::{Args, Named};
 pub use dataset::DatasetUse;
+pub use derivative::is_step;
 pub use errors::shape_name;
 pub(crate) use errors::{deterministic_metric, noise_needs_solver, solver_needs_noise};
 pub use sets::{Set, SetTable};

@@ -9,6 +9,7 @@ mod coupling;
 mod measure;
 mod pictures;
 mod programs;
+mod reuse;
 mod rows;
 mod schedule;
 mod sets;
@@ -33,6 +34,7 @@ use crate::term::Progress;
 use crate::term::interrupt::stop_requested;
 use std::time::{Duration, Instant};
 
+pub use reuse::{Drawn, Prediction, Wanted, evaluate, predict};
 use shared::Shared;
 
 /// Time between checkpoints, unless a run says otherwise.

@@ -3,7 +3,7 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, Forward, RunPlan, budget, errors, feasible, metrics};
+use super::{Arm, Axis, Forward, RunPlan, budget, errors, feasible, lint, metrics};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::value::Callee;
@@ -369,6 +369,12 @@ fn arm(
         _ => None,
     };
     let horizon = pictures.as_ref().map_or(1.0, |p| p.2);
+    if let (Some((v, ..)), Some(e), false) =
+        (&pictures, parts.generate.and_then(|b| b.get("sampler")), sink.has_errors())
+        && let Some(d) = lint::growth(v, e.value.span, |s| !sources.file(s.file).is_std)
+    {
+        sink.push(d);
+    }
     let (velocity, advance) = pictures.map_or((None, None), |(v, a, _)| (Some(v), Some(a)));
     if failed {
         return Err(Reported);

@@ -221,6 +221,9 @@ pub fn metric_plan<'e>(
                     return Err(elab.report(errors::volume_kept(at.span, Some((plan.name, e.span)))));
                 }
                 elab.program.outputs.push(("log_density".into(), n));
+                if let Some(d) = super::lint::corner(&elab.program, at.span) {
+                    elab.report(super::feasible::blame(d, at.span, elab.sources));
+                }
                 let default_solver = blocks::solver(&mut elab, solver, span)?;
                 let default_solver = super::noise::fit_solver(&mut elab, default_solver, solver, inherited, span)?;
                 let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();

@@ -72,6 +72,15 @@ pub struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
+    /// The text from a token to the end of another, or `..` if there is none or too much.
+    pub fn rest(&self, from: usize, to: usize) -> &'a str {
+        if from >= to || to > self.all.len() {
+            return "..";
+        }
+        let text = &self.text[self.all[from].start as usize..self.all[to - 1].end as usize];
+        if text.len() <= 40 && !text.contains('\n') { text } else { ".." }
+    }
+
     /// The text of token `i`; empty past the end.
     #[must_use]
     pub fn word(&self, i: usize) -> &'a str {

@@ -124,6 +124,35 @@ fn an_untaken_branch_adds_nothing_to_a_derivative() {
     }
 }
 
+/// Zero times an infinity is NaN: what a branch that was not taken holds may be infinite all the way down to its parameters.
+#[test]
+fn an_infinite_untaken_branch_adds_nothing_to_a_derivative() {
+    // At x = 0 the direction x / |x| is NaN, log |x| is infinite; at x = (900, 0) e^x is.
+    for (body, x) in [
+        ("if dot(x, x) > 0 then dot(w, x / sqrt(dot(x, x))) else w[0]", [0.0, 0.0]),
+        ("if dot(x, x) > 0 then dot(w, tanh(A @ (x / sqrt(dot(x, x))))) else w[0]", [0.0, 0.0]),
+        ("if dot(x, x) > 0 then dot(w, A @ tanh(A @ log(x))) else w[0]", [0.0, 0.0]),
+        ("if x[0] < 80 then dot(w, tanh(A @ (A @ exp(x)))) else w[0]", [900.0, 0.0]),
+        ("sum(if x > 0 then A @ (w * log(x)) else w * [1, 0])", [0.0, 0.0]),
+        (
+            "if x[0] < 80 then (if dot(x, x) > 0 then dot(w, A @ (x / dot(x, x))) else w[1]) else w[0] * exp(x[0])",
+            [0.0, 0.0],
+        ),
+        ("sum(if A @ (w / x) < 0 then A @ (w / x) else 0) + w[0]", [0.0, 0.0]),
+    ] {
+        let taken = if body.contains("else w[1])") { [0.0, 1.0] } else { [1.0, 0.0] };
+        let head = "fn f(x: vec[2], w: vec[2], a: vec[4]) {\n  let A = [a[0..2], a[2..4]]\n";
+        let inputs: [&[f64]; 3] = [&x, &[2.0, 3.0], &[1.0, -1.0, 0.5, 2.0]];
+        assert_near(&value(&format!("{head}  grad({body}, w)\n}}"), &inputs), &taken, body);
+        if body.contains('A') {
+            assert_near(&value(&format!("{head}  sum(grad({body}, A))\n}}"), &inputs), &[0.0], body);
+        }
+    }
+    // Taken, it is what it was.
+    let text = "fn f(x: vec[2], w: vec[2]) = grad(if dot(x, x) > 0 then dot(w, x / sqrt(dot(x, x))) else w[0], w)";
+    assert_near(&value(text, &[&[3.0, 4.0], &[2.0, 3.0]]), &[0.6, 0.8], text);
+}
+
 #[test]
 fn derivatives_of_nothing_are_refused() {
     for (text, code) in [

@@ -8,7 +8,7 @@ use flowc::ir::Program;
 use flowc::kernels::Isa;
 use flowc::plan::TrainPlan;
 use flowc::run::Real;
-use flowc::run::objective::{Cost, Solving};
+use flowc::run::objective::{Cost, Mode, Solving};
 use flowc::run::optim::{Optimizer, Rule};
 use flowc::run::pool::Pool;
 use flowc::run::train::{StepReport, TrainConfig, Trainer};
