@@ -3,6 +3,7 @@
 mod autodiff;
 mod backend;
 mod backward;
+mod blame;
 mod check;
 mod cli;
 mod data;
