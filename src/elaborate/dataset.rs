@@ -6,7 +6,7 @@
 
 use super::builtin::Builtin;
 use super::call::{Args, Named};
-use super::value::{Dataset, Seq, Value};
+use super::value::{Class, Dataset, Seq, Value};
 use super::{Elaborator, Reported, Res, errors};
 use crate::ir::{InputId, Program};
 use crate::resolve::Origin;
@@ -66,10 +66,18 @@ impl Elaborator<'_> {
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), &site);
         inner.calls.clone_from(&self.calls);
         let drawn = inner.draw_from(&d.law, span)?;
-        let parts: Vec<Value> = match &drawn {
-            Value::Tuple(s) if s.condition.is_none() => s.items.iter().map(|(_, v)| v.clone()).collect(),
-            v => vec![v.clone()],
+        let (mut parts, class) = match &drawn {
+            Value::Tuple(s) => {
+                let items = s.items.iter().map(|(_, v)| v.clone()).collect();
+                let class = match &s.condition {
+                    Some(Value::Class(c)) => Some(*c),
+                    Some(_) | None => None,
+                };
+                (items, class)
+            }
+            v => (vec![v.clone()], None),
         };
+        parts.extend(class.map(|c| Value::Node(c.node)));
         for (i, v) in parts.iter().enumerate() {
             let n = inner.node(v, span)?;
             inner.program.outputs.push((format!("x{i}"), n));
@@ -83,15 +91,21 @@ impl Elaborator<'_> {
         let solvers = inner.solvers.iter().map(|s| (**s).clone()).collect();
         let program = inner.program;
         let shapes: Vec<Vec<usize>> = program.outputs.iter().map(|(_, n)| program.dag.shape(*n).to_vec()).collect();
-        let nodes: Vec<Value> =
+        let mut nodes: Vec<Value> =
             shapes.into_iter().enumerate().map(|(i, s)| Value::Node(self.input(&format!("x{i}"), s))).collect();
         let first = self.program.inputs.len() - nodes.len();
         let inputs = (first..first + nodes.len()).map(|i| InputId(i as u32)).collect();
         let count = d.count;
         self.datasets.push(DatasetUse { site, count, program, solvers, default_solver, inputs, span: d.span });
-        match nodes.as_slice() {
-            [one] if !matches!(drawn, Value::Tuple(_)) => Ok(one.clone()),
-            _ => Ok(Value::Tuple(Seq::plain(nodes))),
-        }
+        let condition = match (class, &drawn) {
+            (Some(c), _) => match nodes.pop() {
+                Some(Value::Node(node)) => Some(Value::Class(Class { node, ..c })),
+                _ => None,
+            },
+            (None, Value::Tuple(s)) => s.condition.as_ref().map(|_| Value::None),
+            (None, _) => return nodes.pop().ok_or(Reported),
+        };
+        let items = nodes.into_iter().map(|v| (None, v)).collect();
+        Ok(Value::Tuple(Rc::new(Seq { items, condition })))
     }
 }

@@ -3,14 +3,13 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, Forward, RunPlan, budget, errors, feasible, lint, metrics, unused};
+use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures, unused};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
-use crate::elaborate::value::Callee;
 use crate::elaborate::{Elaborator, Reported, Res, Value, shape_name};
 use crate::resolve::{Module, Origin};
 use crate::source::{SourceMap, Span};
-use crate::syntax::ast::{Arg, DefKind, Expr, ExprKind, Ident, ItemKind};
+use crate::syntax::ast::{Arg, Expr, ExprKind, Ident, ItemKind};
 use std::collections::HashMap;
 
 /// Most arms of one comparison.
@@ -314,12 +313,12 @@ fn arm(
     let mut plans = Vec::new();
     // A faulty sampler makes every metric faulty in the same way: one report.
     let sampled = if generate.is_ok() { parts.generate } else { None };
-    for arg in &parts.evaluate {
-        let text = squeeze(sources.text(arg.value.span));
+    let entries = metrics::entries(&parts.evaluate, &|s| squeeze(sources.text(s)));
+    for (arg, text) in &entries {
         let mut fresh = |f: &mut dyn FnMut(Elaborator<'_>) -> Res<()>| {
             f(Elaborator::new(module, sources, sink, values.clone(), "generate"))
         };
-        match metrics::metric_plan(&mut fresh, arg, &text, sampled, parts.train, generate.is_err()) {
+        match metrics::metric_plan(&mut fresh, arg, text, sampled, parts.train, generate.is_err()) {
             Ok(m) => plans.push(m),
             Err(e) => note(Err(e)),
         }
@@ -331,6 +330,8 @@ fn arm(
                 | metrics::MetricKind::Parameters
                 | metrics::MetricKind::Energy(_)
                 | metrics::MetricKind::Mean(_)
+                | metrics::MetricKind::StepTime
+                | metrics::MetricKind::Weights(_)
         )
     });
     if let (Some(m), false) = (first, module.user.contains_key("target")) {
@@ -369,7 +370,7 @@ fn arm(
         }
     }
     let pictures = match parts.generate {
-        Some(b) if generate.is_ok() => pictures(module, sources, b, &values),
+        Some(b) if generate.is_ok() => pictures::pictures(module, sources, b, &values),
         _ => None,
     };
     let horizon = pictures.as_ref().map_or(1.0, |p| p.2);
@@ -465,56 +466,4 @@ fn roles_differ(
         }
         _ => false,
     }
-}
-
-/// The field behind the sampler, if the sampler is configured with one: for pictures of its velocity and trajectories.
-fn pictures(
-    module: &Module,
-    sources: &SourceMap,
-    block: Block<'_>,
-    values: &HashMap<String, Value>,
-) -> Option<(crate::ir::Program, Forward, f64)> {
-    let entry = block.get("sampler")?;
-    let span = entry.value.span;
-    // Failures here are silent: whatever is wrong was reported with the sampler itself.
-    let mut quiet = Sink::default();
-    let mut horizon = 1.0;
-    let mut build = |quiet: &mut Sink, solve: bool| -> Option<(crate::ir::Program, Forward)> {
-        let mut elab = Elaborator::new(module, sources, quiet, values.clone(), "picture");
-        let Value::Law(law) = elab.top_expr(&entry.value).ok()? else { return None };
-        let field = law.given.iter().map(|(_, v)| v).find(|v| match v {
-            Value::Fun(f) => matches!(&f.callee, Callee::Def(d) if matches!(d.define.kind, DefKind::Field | DefKind::Fn | DefKind::Net)),
-            _ => false,
-        })?;
-        // A flow that ends before 1 may have no velocity there.
-        let until = law.given.iter().find(|(name, _)| &**name == "until");
-        horizon = match until {
-            Some((_, Value::Real(end))) => *end,
-            _ => 1.0,
-        };
-        let shape = elab.shape_of_draws("source", span).ok()?;
-        let x = elab.input("x", shape);
-        // A picture follows the field, without noise.
-        let default_solver = match blocks::solver(&mut elab, block.get("solver"), span).ok()? {
-            s if s.method.noise.is_some() => blocks::solver(&mut elab, None, span).ok()?,
-            s => s,
-        };
-        if solve {
-            let ta = elab.input("ta", vec![]);
-            let tb = elab.input("tb", vec![]);
-            let end = elab.advance(field, x, ta, tb, span).ok()?;
-            elab.program.outputs.push(("x".into(), end));
-        } else {
-            let t = elab.input("t", vec![]);
-            let v = elab.apply(field, &[Value::Node(x), Value::Node(t)], span).ok()?;
-            let v = elab.as_vector(&v, span).ok()?;
-            elab.program.outputs.push(("v".into(), v));
-        }
-        let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
-        let program = elab.program;
-        Some((program.clone(), Forward { program, solvers, default_solver }))
-    };
-    let (velocity, _) = build(&mut quiet, false)?;
-    let (_, advance) = build(&mut quiet, true)?;
-    Some((velocity, advance, horizon))
 }

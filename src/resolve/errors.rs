@@ -112,7 +112,8 @@ pub fn import_unknown(name: &str, from: &str, span: Span, known: &[&str]) -> Dia
 pub fn no_such_module(module: &str, span: Span, known: &[String]) -> Diagnostic {
     let d =
         Diagnostic::new(Code::ImportNotFound, format!("the library has no module `{module}`"), span, "no such module");
-    match suggest::nearest(module, known.iter().map(String::as_str)) {
+    let longer = known.iter().map(String::as_str).find(|k| k.starts_with(module));
+    match longer.or_else(|| suggest::nearest(module, known.iter().map(String::as_str))) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
         None => d.help(format!("modules are {}; a file is named in quotes: `use \"toy.flow\"`", known.join(", "))),
     }

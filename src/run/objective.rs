@@ -146,6 +146,16 @@ pub(super) struct Bench<T> {
     pub costs: Vec<Cost>,
 }
 
+impl<T> Bench<T> {
+    /// Elements of the buffers that every chunk needs.
+    pub fn len(&self) -> usize {
+        let desk = &self.desk;
+        let columns = desk.columns.iter().chain(&self.bars).map(|c| c.len()).sum::<usize>();
+        let own = desk.inputs.len() + desk.outputs.len() + desk.scratch.len() + desk.ends.len() + desk.observed.len();
+        columns + own + self.inputs.len() + self.outputs.len() + self.states.len() + self.captures.len()
+    }
+}
+
 /// What the solves of training cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {

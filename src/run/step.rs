@@ -49,6 +49,16 @@ pub(super) enum Bench<T> {
     Chunk(Box<objective::Bench<T>>),
 }
 
+impl<T> Bench<T> {
+    /// Elements of its buffers.
+    pub fn len(&self) -> usize {
+        match self {
+            Bench::Tile { inputs, outputs, scratch } => inputs.len() + outputs.len() + scratch.len(),
+            Bench::Chunk(bench) => bench.len(),
+        }
+    }
+}
+
 /// What a step evaluates.
 pub(super) enum Work<T: Real> {
     /// One unit: loss and cotangents.

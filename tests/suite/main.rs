@@ -1,11 +1,14 @@
 //! Every test of flowc, one module a part: one binary to link.
 
 mod autodiff;
+mod averages;
 mod backend;
 mod backward;
 mod blame;
 mod check;
 mod cli;
+mod coupling;
+mod curves;
 mod data;
 mod detest;
 mod docs;
@@ -27,10 +30,12 @@ mod print;
 mod programs;
 mod report;
 mod report_records;
+mod resume;
 mod rng;
 mod robust;
 mod run;
 mod sde;
+mod small_matrices;
 mod solve;
 mod stage;
 mod stages;
