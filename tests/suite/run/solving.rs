@@ -44,11 +44,8 @@ impl Objective {
     ) -> Trainer<T> {
         let loss = self.program.output("loss").expect("a loss");
         let plan = stage::objective(&self.program, loss).expect("stages");
-        let solving = Solving {
-            solvers: self.plan.solvers.clone(),
-            default_solver: self.plan.default_solver.clone(),
-            mode,
-        };
+        let solving =
+            Solving { solvers: self.plan.solvers.clone(), default_solver: self.plan.default_solver.clone(), mode };
         let config = TrainConfig { seed: 3, batch: self.plan.batch, optimizer, ema: None, clip: None };
         let pool = Pool::new(Some(threads));
         Trainer::solving(&self.program, plan, solving, backend, pool, config, None).expect("compiles")
