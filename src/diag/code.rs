@@ -78,6 +78,8 @@ codes! {
     NoDensity "E0510" "no-density" Error;
     NoSampler "E0511" "no-sampler" Error;
     ZeroDivergence "E0512" "zero-divergence" Error;
+    TransportIgnoresLabels "E0520" "transport-ignores-labels" Error;
+    SinkhornNotConverged "E0521" "sinkhorn-not-converged" Error;
     TimesOutOfOrder "E0550" "times-out-of-order" Error;
     NoiseNeedsSolver "E0551" "noise-needs-stochastic-solver" Error;
     SolverNeedsNoise "E0552" "stochastic-solver-without-noise" Error;
@@ -129,6 +131,8 @@ codes! {
     WeaklyUnboundedVelocity "W0503" "weakly-unbounded-velocity" Note;
     CornerUnderDivergence "W0504" "corner-under-divergence" Warning;
     SuperlinearGrowth "W0505" "superlinear-growth" Warning;
+    BridgeEpsilon "W0520" "bridge-epsilon" Warning;
+    SourceNotGaussian "W0521" "source-not-gaussian" Warning;
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;
     Untrained "W0602" "untrained-parameters" Warning;
     CostlyTrace "W0603" "costly-trace" Warning;

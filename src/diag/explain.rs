@@ -57,6 +57,8 @@ pages! {
     NoDensity "E0510";
     NoSampler "E0511";
     ZeroDivergence "E0512";
+    TransportIgnoresLabels "E0520";
+    SinkhornNotConverged "E0521";
     TimesOutOfOrder "E0550";
     NoiseNeedsSolver "E0551";
     SolverNeedsNoise "E0552";
@@ -108,6 +110,8 @@ pages! {
     WeaklyUnboundedVelocity "W0503";
     CornerUnderDivergence "W0504";
     SuperlinearGrowth "W0505";
+    BridgeEpsilon "W0520";
+    SourceNotGaussian "W0521";
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
     CostlyTrace "W0603";

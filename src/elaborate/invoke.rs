@@ -127,6 +127,7 @@ impl Elaborator<'_> {
         }
         if d.define.kind == DefKind::Path {
             self.ends_fit(d, span, ctx)?;
+            self.bridge_fits(d, positional, given);
         }
         if let Some(f) = &h.condition {
             let v = self.condition_value(d.define.kind, name, f, condition, span, ctx)?;
@@ -144,6 +145,8 @@ impl Elaborator<'_> {
             | DefKind::Objective
             | DefKind::Sampler
             | DefKind::LogDensity
+            | DefKind::Entropy
+            | DefKind::Modes
             | DefKind::Coupling => self.owners.last_mut().map(|o| o.next(name)),
         };
         let owned = owner.is_some();

@@ -4,6 +4,7 @@
 //! in `metrics.jsonl`, checkpoints are written as training goes on, and an interrupted or failed run still gets its report.
 //! Deliberately absent: the language, HTML, argument parsing.
 
+mod averages;
 mod cell;
 mod coupling;
 mod measure;
@@ -16,6 +17,9 @@ mod sets;
 mod shared;
 mod state;
 mod train;
+
+pub use coupling::source as pairs;
+pub use sets::Store;
 
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;

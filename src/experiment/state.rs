@@ -18,6 +18,8 @@ pub struct History {
     pub seconds: f64,
     /// Whether the seconds are the budget: only then do they belong to the state of a run.
     pub timed: bool,
+    /// Seconds of a step, one for each section since the run was taken up.
+    pub step_times: Vec<f64>,
 }
 
 impl History {
@@ -64,6 +66,7 @@ mod tests {
             open: (-0.3, 2),
             seconds: 1.0 / 3.0,
             timed: true,
+            step_times: vec![],
         };
         assert_eq!(History::from_text(&h.to_text()), Some(h));
         assert_eq!(History::from_text("loss 1"), None);

@@ -101,7 +101,7 @@ impl<T: Real> Look<T> {
         let program = Compiled::solving(&v.objective, backend, pool)?.reading(store);
         let seed = mixed(seed, "validate");
         let mut columns = Columns::zeros(&v.objective.program.inputs, v.samples);
-        if let Some(source) = coupling::source(&v.hosts, seed, store, backend)? {
+        if let Some(source) = coupling::source(&v.hosts, seed, "validate", store, backend)? {
             source.fill(0, &mut columns).map_err(|d| *d)?;
         }
         Ok(Look { program, columns, every: v.every, samples: v.samples, seed })
@@ -173,7 +173,7 @@ pub fn trainer<T: Real>(
     let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, stages);
     let theta_of = |c: &Compiled<T>| begin(&c.program().params);
     let mut sources = store.sources(&program, own)?;
-    sources.extend(coupling::source(&plan.hosts, own, store, backend)?);
+    sources.extend(coupling::source(&plan.hosts, own, "train", store, backend)?);
     sources.extend(rows::sources(&plan.datasets, own, backend, pool, &theta_of)?);
     let source: Option<Box<dyn ColumnSource<T>>> = if sources.is_empty() { None } else { Some(Box::new(sources)) };
     let config = TrainConfig {
@@ -253,6 +253,7 @@ pub fn train<T: Real>(
         let clock = Instant::now();
         reports.clear();
         let result = trainer.run(&rates, &mut reports);
+        history.step_times.push(clock.elapsed().as_secs_f64() / n as f64);
         history.seconds = spent_before + began.elapsed().as_secs_f64();
         for r in &reports {
             history.open = (history.open.0 + r.loss, history.open.1 + 1);

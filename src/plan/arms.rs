@@ -310,12 +310,12 @@ fn arm(
     let mut plans = Vec::new();
     // A faulty sampler makes every metric faulty in the same way: one report.
     let sampled = if generate.is_ok() { parts.generate } else { None };
-    for arg in &parts.evaluate {
-        let text = squeeze(sources.text(arg.value.span));
+    let entries = metrics::entries(&parts.evaluate, &|s| squeeze(sources.text(s)));
+    for (arg, text) in &entries {
         let mut fresh = |f: &mut dyn FnMut(Elaborator<'_>) -> Res<()>| {
             f(Elaborator::new(module, sources, sink, values.clone(), "generate"))
         };
-        match metrics::metric_plan(&mut fresh, arg, &text, sampled, parts.train, generate.is_err()) {
+        match metrics::metric_plan(&mut fresh, arg, text, sampled, parts.train, generate.is_err()) {
             Ok(m) => plans.push(m),
             Err(e) => note(Err(e)),
         }
@@ -327,6 +327,8 @@ fn arm(
                 | metrics::MetricKind::Parameters
                 | metrics::MetricKind::Energy(_)
                 | metrics::MetricKind::Mean(_)
+                | metrics::MetricKind::StepTime
+                | metrics::MetricKind::Weights(_)
         )
     });
     if let (Some(m), false) = (first, module.user.contains_key("target")) {

@@ -113,7 +113,7 @@ pub fn judged_by_test(module: &Module, target: &Program, metrics: &[MetricPlan],
     let mut first = true;
     for m in metrics {
         let d: Option<Diagnostic> = match m.kind {
-            MetricKind::Density { .. } => {
+            MetricKind::Density { .. } | MetricKind::Coverage { .. } => {
                 sound = false;
                 Some(label_errors::judged_by_training(&m.label, m.span, set.span))
             }
@@ -122,6 +122,9 @@ pub fn judged_by_test(module: &Module, target: &Program, metrics: &[MetricPlan],
             }
             MetricKind::Samples
             | MetricKind::Mean(_)
+            | MetricKind::Weights(_)
+            | MetricKind::Modes(_)
+            | MetricKind::StepTime
             | MetricKind::Energy(_)
             | MetricKind::Npe(_)
             | MetricKind::Evaluations

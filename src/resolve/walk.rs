@@ -1,7 +1,7 @@
 //! One walk over bodies: which names are read, and which a derivative operator differentiates in.
 
 use super::errors;
-use super::names::{Module, Origin};
+use super::names::{Def, Module, Origin};
 use crate::diag::{Code, Sink};
 use crate::elaborate::builtin::Builtin;
 use crate::source::Span;
@@ -225,6 +225,17 @@ impl Walker<'_> {
     }
 
     fn metric(&mut self, e: &Expr) {
+        let name = match &*e.kind {
+            ExprKind::Call { callee, .. } => &*callee.kind,
+            other => other,
+        };
+        // An objective may be measured.
+        if let ExprKind::Name(n) = name
+            && let Some(Def::Fun(d)) = self.module.user.get(n)
+            && d.define.kind == DefKind::Objective
+        {
+            self.used.insert(n.clone());
+        }
         if let ExprKind::Call { args, .. } = &*e.kind {
             for a in args {
                 // `by: label` and like words are the metric's own.

@@ -419,7 +419,8 @@ fn end_hint(s: &Stop) -> Option<Hint> {
 }
 
 /// Keywords of definitions.
-const DEFINITIONS: [&str; 8] = ["fn", "net", "field", "path", "objective", "sampler", "log_density", "coupling"];
+const DEFINITIONS: [&str; 10] =
+    ["fn", "net", "field", "path", "objective", "sampler", "log_density", "entropy", "modes", "coupling"];
 
 /// Whether the place is inside the header of a definition.
 fn is_header(s: &Stop) -> bool {

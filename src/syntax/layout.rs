@@ -16,7 +16,7 @@ pub const MAX_NESTING: usize = 64;
 pub const MAX_CHAIN: usize = 512;
 
 /// Words that begin a declaration.
-pub const DECLARATIONS: [&str; 20] = [
+pub const DECLARATIONS: [&str; 22] = [
     "fn",
     "net",
     "field",
@@ -24,6 +24,8 @@ pub const DECLARATIONS: [&str; 20] = [
     "objective",
     "sampler",
     "log_density",
+    "entropy",
+    "modes",
     "coupling",
     "tableau",
     "param",

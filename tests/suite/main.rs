@@ -1,10 +1,13 @@
 //! Every test of flowc, one module a part: one binary to link.
 
 mod autodiff;
+mod averages;
 mod backend;
 mod backward;
 mod check;
 mod cli;
+mod coupling;
+mod curves;
 mod data;
 mod detest;
 mod docs;
@@ -31,6 +34,7 @@ mod rng;
 mod robust;
 mod run;
 mod sde;
+mod small_matrices;
 mod solve;
 mod stage;
 mod stages;

@@ -29,6 +29,9 @@ fn objective(text: &str) -> Objective {
     Objective { plan, program }
 }
 
+/// States kept, stages computed again.
+const KEPT: Mode = Mode::Exact { budget: 0 };
+
 const SGD: Optimizer = Optimizer { rule: Rule::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0 };
 
 impl Objective {
@@ -36,16 +39,13 @@ impl Objective {
         &self,
         backend: &dyn Backend<T>,
         threads: usize,
-        budget: usize,
+        mode: Mode,
         optimizer: Optimizer,
     ) -> Trainer<T> {
         let loss = self.program.output("loss").expect("a loss");
         let plan = stage::objective(&self.program, loss).expect("stages");
-        let solving = Solving {
-            solvers: self.plan.solvers.clone(),
-            default_solver: self.plan.default_solver.clone(),
-            mode: Mode::Exact { budget },
-        };
+        let solving =
+            Solving { solvers: self.plan.solvers.clone(), default_solver: self.plan.default_solver.clone(), mode };
         let config = TrainConfig { seed: 3, batch: self.plan.batch, optimizer, ema: None, clip: None };
         let pool = Pool::new(Some(threads));
         Trainer::solving(&self.program, plan, solving, backend, pool, config, None).expect("compiles")
@@ -77,7 +77,7 @@ fn gradient(trainer: &mut Trainer<f64>) -> Vec<f64> {
 /// The gradient of `text` against central differences in up to `most` parameters of each tensor.
 fn differences(text: &str, within: f64) {
     let o = objective(text);
-    let mut trainer = o.trainer::<f64>(&jit(), 2, 0, SGD);
+    let mut trainer = o.trainer::<f64>(&jit(), 2, KEPT, SGD);
     let theta = trainer.theta().to_vec();
     let found = gradient(&mut trainer);
     assert!(found.iter().any(|g| *g != 0.0), "{text}");
@@ -203,8 +203,8 @@ train {{ objective: follow, batch: 70, steps: 1, solver: {solver} }}"
     }
 }
 
-fn after<T: Real>(o: &Objective, backend: &dyn Backend<T>, threads: usize, budget: usize) -> (Vec<u64>, Vec<Cost>) {
-    let mut trainer = o.trainer::<T>(backend, threads, budget, Optimizer::adam());
+fn after<T: Real>(o: &Objective, backend: &dyn Backend<T>, threads: usize, mode: Mode) -> (Vec<u64>, Vec<Cost>) {
+    let mut trainer = o.trainer::<T>(backend, threads, mode, Optimizer::adam());
     let mut reports = Vec::new();
     trainer.run(&[1e-2; 3], &mut reports).expect("trains");
     let bits = |x: f64| x.to_bits();
@@ -225,21 +225,74 @@ fn bits_do_not_depend_on_threads_budget_or_back_end() {
         Interp: Backend<T>,
     {
         let o = objective(text);
-        let (bits, costs) = after::<T>(&o, &jit(), 1, 0);
+        let (bits, costs) = after::<T>(&o, &jit(), 1, KEPT);
         for threads in 2..=3 {
-            let (other, others) = after::<T>(&o, &jit(), threads, 0);
+            let (other, others) = after::<T>(&o, &jit(), threads, KEPT);
             assert_eq!(bits, other, "{threads} threads\n{text}");
             assert_eq!(costs, others);
         }
-        let (kept, kept_costs) = after::<T>(&o, &jit(), 1, 1 << 30);
+        let (kept, kept_costs) = after::<T>(&o, &jit(), 1, Mode::Exact { budget: 1 << 30 });
         assert_eq!(bits, kept, "records kept\n{text}");
         assert!(kept_costs[0].bytes.0 > costs[0].bytes.0 && kept_costs[0].bytes.0 == kept_costs[0].bytes.1);
         assert!(kept_costs[0].backward < costs[0].backward);
-        assert_eq!(bits, after::<T>(&o, &jit(), 2, 300_000).0, "some records kept\n{text}");
-        assert_eq!(bits, after::<T>(&o, &Interp, 2, 0).0, "by the interpreter\n{text}");
+        assert_eq!(bits, after::<T>(&o, &jit(), 2, Mode::Exact { budget: 300_000 }).0, "some records kept\n{text}");
+        for n in [1, 2, 5] {
+            let (marched, marched_costs) = after::<T>(&o, &jit(), 2, Mode::Snapshots(n));
+            assert_eq!(bits, marched, "{n} snapshots\n{text}");
+            assert!(marched_costs[0].backward > costs[0].backward);
+        }
+        assert_eq!(bits, after::<T>(&o, &Interp, 2, KEPT).0, "by the interpreter\n{text}");
     }
     let adaptive = likelihood("flow(v, until: 0.8)", "solver: dopri5(rtol: 1e-4, atol: 1e-4)");
     law::<f64>(&adaptive);
     law::<f32>(&adaptive);
     law::<f32>(&likelihood("flow(v, trace: hutchinson(rademacher))", "solver: rk4(steps: 3)"));
+}
+
+/// The adjoint comes nearer to the gradient of the steps as its tolerance falls, where those are exact enough.
+#[test]
+fn the_adjoint_converges_to_the_gradient_of_the_steps() {
+    let observed = format!(
+        "{HEAD}net enter(x: vec[2]) -> vec[2] = dense(x, out: 2)
+param T: real = 0.5
+field f(y: vec[2], t: real) = mlp(concat(y, t), hidden: [6], out: 2, activation: tanh)
+objective follow {{
+  draw x ~ target
+  let y = solve t: linspace(0, 1, 6) {{ y' = f(y, t) from enter(x) }}.y
+  let z = solve t: T / 3 -> T {{ z' = f(z, t) + x * t from y[5] }}.z
+  minimize sum(y * y) + norm(z - x)^2
+}}
+train {{ objective: follow, batch: 70, steps: 1, solver: dopri5(rtol: 1e-10, atol: 1e-10) }}"
+    );
+    for text in [likelihood("flow(v, until: 0.8)", "solver: dopri5(rtol: 1e-10, atol: 1e-10)"), observed] {
+        let o = objective(&text);
+        let exact = gradient(&mut o.trainer(&jit(), 1, KEPT, SGD));
+        let size = exact.iter().map(|g| g * g).sum::<f64>().sqrt();
+        let distance = |tolerance: f64| {
+            let mode = Mode::Adjoint { rtol: Some(tolerance), atol: Some(tolerance) };
+            let found = gradient(&mut o.trainer(&jit(), 1, mode, SGD));
+            exact.iter().zip(&found).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt() / size
+        };
+        let curve = [1e-3, 1e-6, 1e-9].map(distance);
+        assert!(curve[0] < 2e-2 && curve[1] < 1e-4 && curve[2] < 1e-6, "{curve:?}\n{text}");
+    }
+}
+
+/// Memory of the tape: as many states as steps, at most so many, or none.
+#[test]
+fn memory_grows_with_the_steps_where_it_is_said_to() {
+    let bytes = |steps: u32, mode: Mode| {
+        let o = objective(&likelihood("flow(v)", &format!("solver: rk4(steps: {steps})")));
+        after::<f64>(&o, &jit(), 1, mode).1[0].bytes
+    };
+    let all = Mode::Exact { budget: 1 << 30 };
+    let (few, many) = (bytes(10, all).0 as f64, bytes(40, all).0 as f64);
+    assert!((many / few - 4.0).abs() < 0.01, "{few} {many}");
+    assert_eq!(bytes(40, all).0, bytes(40, KEPT).1);
+    let adjoint = Mode::Adjoint { rtol: None, atol: None };
+    assert_eq!(bytes(10, adjoint), bytes(40, adjoint));
+    // Only the log of steps grows: 19 bytes a sample and step, beside 4 snapshots of at most 64 steps between them.
+    let log = |steps: f64| 70.0 * 24.0 * steps;
+    let (few, many) = (bytes(16, Mode::Snapshots(8)).0 as f64, bytes(64, Mode::Snapshots(8)).0 as f64);
+    assert!(many - few < log(64.0) + 0.3 * (bytes(64, KEPT).0 - bytes(16, KEPT).0) as f64, "{few} {many}");
 }
