@@ -3,7 +3,7 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics};
+use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::{Elaborator, Reported, Res, Value, shape_name};
@@ -366,7 +366,7 @@ fn arm(
         }
     }
     let pictures = match parts.generate {
-        Some(b) if generate.is_ok() => super::pictures::programs(module, sources, b, &values),
+        Some(b) if generate.is_ok() => pictures::pictures(module, sources, b, &values),
         _ => None,
     };
     let horizon = pictures.as_ref().map_or(1.0, |p| p.2);

@@ -1,7 +1,7 @@
-//! The programs behind the pictures of a run.
+//! Programs for the report's pictures: the velocity on a grid, and steps along trajectories.
 //!
-//! The sampler of `generate` -> the velocity of the field that it is configured with, and a step along its flow; nothing if
-//! there is no such field. Deliberately absent: drawing.
+//! The sampler of `generate` -> two programs, if a field stands behind it. Deliberately absent: messages; whatever is wrong was
+//! reported with the sampler itself.
 
 use super::Forward;
 use super::blocks::{self, Block};
@@ -14,7 +14,7 @@ use crate::syntax::ast::DefKind;
 use std::collections::HashMap;
 
 /// The field behind the sampler, if the sampler is configured with one: for pictures of its velocity and trajectories.
-pub(super) fn programs(
+pub(super) fn pictures(
     module: &Module,
     sources: &SourceMap,
     block: Block<'_>,
