@@ -24,11 +24,13 @@ mod noise;
 mod only;
 mod path_errors;
 mod paths;
+mod pictures;
 mod show;
 pub(crate) mod solver;
 mod stages;
 mod tableau_errors;
 pub(crate) mod tableaux;
+mod unused;
 
 pub use arms::plan;
 pub use gradient::Gradient;

@@ -34,7 +34,7 @@ use crate::rng::Key;
 use crate::solve::SolveError;
 use crate::stage::{GradientPlan, ObjectivePlan, Prologue};
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 /// Below this many seconds of work, a step is made by one thread.
@@ -101,6 +101,8 @@ struct Buffers<T> {
     losses: Vec<f64>,
     squares: Vec<f64>,
     claims: Vec<AtomicU64>,
+    joined: Vec<AtomicBool>,
+    nothing: Aligned<T>,
     failures: Vec<Mutex<Option<SolveError>>>,
     columns: Vec<RwLock<Columns<T>>>,
 }
@@ -240,6 +242,12 @@ impl<T: Real> Trainer<T> {
             0 | 1 => gradient_map,
             _ => gradient_map.in_pieces(table.len()),
         };
+        let joined_len = match &work {
+            Work::Unit(part, _) if part.kernel.joins_slots() && slots.len() > 1 => {
+                if slots.iter().all(|s| s.len() <= LANES) { parts[0].slot_len } else { 0 }
+            }
+            Work::Unit(..) | Work::Objective(_) => 0,
+        };
         let is_identity = matches!(gradient_map, GradientMap::Identity);
         let buffers = Buffers {
             parts,
@@ -248,6 +256,8 @@ impl<T: Real> Trainer<T> {
             losses: vec![0.0; slots.len()],
             squares: vec![0.0; SHARDS],
             claims: slots.iter().map(|_| AtomicU64::new(0)).collect(),
+            joined: slots.iter().map(|_| AtomicBool::new(false)).collect(),
+            nothing: Aligned::of(&vec![T::from_f64(-0.0); joined_len]),
             failures: slots.iter().map(|_| Mutex::new(None)).collect(),
             columns: match source {
                 Some(_) => (0..workers).map(|_| RwLock::new(Columns::zeros(&program.inputs, config.batch))).collect(),
@@ -334,6 +344,8 @@ impl<T: Real> Trainer<T> {
             losses: SharedMut::new(&mut self.buffers.losses),
             squares: SharedMut::new(&mut self.buffers.squares),
             claims: &self.buffers.claims,
+            joined: &self.buffers.joined,
+            nothing: &self.buffers.nothing,
             columns: &self.buffers.columns,
             inputs: self.inputs.len(),
         };
@@ -448,10 +460,9 @@ impl<T: Real> Trainer<T> {
         self.work.flops() * self.config.batch as u64
     }
 
-    /// Bytes of parameters, their companions and buffers, before the first step: what solves keep of their marches comes on
-    /// top ([`Self::costs`]).
+    /// Bytes of parameters, their companions and buffers, and the most that tapes of solves kept so far.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> u64 {
         let b = &self.buffers;
         let kept = self.memory.iter().chain(&self.ema).map(|v| v.len()).sum::<usize>() + self.theta.len();
         let parts = b.parts.iter().map(|p| p.packed.len() + p.gathered.len() + p.slots.len()).sum::<usize>();
@@ -459,7 +470,9 @@ impl<T: Real> Trainer<T> {
         let bench = |m: &Mutex<Bench<T>>| m.lock().unwrap_or_else(PoisonError::into_inner).len();
         let width = |d: &InputDecl| d.shape.iter().product::<usize>();
         let columns = b.columns.len() * self.config.batch * self.inputs.iter().map(width).sum::<usize>();
-        (kept + step + columns + self.benches.iter().map(bench).sum::<usize>()) * size_of::<T>()
+        let numbers = kept + step + columns + self.benches.iter().map(bench).sum::<usize>();
+        let tapes: u64 = self.costs().iter().map(|(_, c)| c.bytes.0).sum();
+        (numbers * size_of::<T>()) as u64 + tapes
     }
 
     /// Inputs of the program, for sources of columns.
