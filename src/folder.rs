@@ -5,7 +5,7 @@
 //! ```text
 //! runs/<spec name>/latest                      the id of the newest run, one line
 //! runs/<spec name>/<UTC time>-<hash of spec>/  spec.flow plan.txt environment.json metrics.jsonl record.json
-//!                                              checkpoint*.safetensors samples*.npy report.html lock
+//!                                              run.json cell*.json checkpoint*.safetensors samples*.npy report.html lock
 //! ```
 //! Invariants: a file under its final name is complete (temporary name, then rename); `metrics.jsonl` grows by whole lines,
 //! and a torn last line, left by a crash, is dropped at the next opening; nothing that exists is ever overwritten by a new
@@ -122,7 +122,7 @@ impl RunFolder {
     /// `checkpoint.safetensors`, or `checkpoint-<cell>.safetensors` for a cell of a comparison.
     #[must_use]
     pub fn checkpoint(&self, cell: Option<&str>) -> PathBuf {
-        self.named("checkpoint", cell, "safetensors")
+        checkpoint_in(&self.path, cell)
     }
 
     /// `samples.npy`, or `samples-<cell>.npy`.
@@ -132,10 +132,7 @@ impl RunFolder {
     }
 
     fn named(&self, stem: &str, cell: Option<&str>, extension: &str) -> PathBuf {
-        match cell {
-            None => self.file(&format!("{stem}.{extension}")),
-            Some(cell) => self.file(&format!("{stem}-{}.{extension}", file_safe(cell))),
-        }
+        self.path.join(file_of(stem, cell, extension))
     }
 
     /// Writes a whole file: it is there complete, or as it was before.
@@ -164,6 +161,26 @@ impl RunFolder {
     pub fn metrics(&self) -> Result<JsonLines, Diagnostic> {
         JsonLines::open(&self.file("metrics.jsonl"))
     }
+}
+
+fn file_of(stem: &str, cell: Option<&str>, extension: &str) -> String {
+    match cell {
+        None => format!("{stem}.{extension}"),
+        Some(cell) => format!("{stem}-{}.{extension}", file_safe(cell)),
+    }
+}
+
+/// The checkpoint of a cell of the run in a folder.
+#[must_use]
+pub fn checkpoint_in(path: &Path, cell: Option<&str>) -> PathBuf {
+    path.join(file_of("checkpoint", cell, "safetensors"))
+}
+
+/// Whether a process is working in a run folder.
+#[must_use]
+pub fn in_use(path: &Path) -> bool {
+    let lock = File::options().write(true).open(path.join("lock"));
+    lock.is_ok_and(|f| matches!(f.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// The run folder that a path means: itself, or the one its `latest` names.

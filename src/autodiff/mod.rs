@@ -7,6 +7,7 @@
 //! cost, derivatives through solves.
 
 mod errors;
+mod guard;
 mod jvp;
 mod linearize;
 mod vjp;

@@ -1,8 +1,10 @@
 //! Cotangents, backward.
 //!
 //! The cotangent of a node has its shape followed by the extra axes. The sweep runs the linear program of `linearize` in
-//! reverse; each rule is the transpose of the one in `jvp`.
+//! reverse; each rule is the transpose of the one in `jvp`. A branch that was not taken gets a cotangent of zero; where that
+//! meets a value that may be infinite, `guard` makes the value zero as well.
 
+use super::guard::Guards;
 use super::jvp::along;
 use super::linearize::{Form, Linear, choice, einsum_of};
 use crate::diag::Diagnostic;
@@ -22,7 +24,8 @@ pub fn vjp(
 ) -> Result<Vec<Option<NodeId>>, Diagnostic> {
     let of: Vec<NodeId> = roots.iter().map(|(r, _)| *r).collect();
     let linear = Linear::new(dag, &of, wrt, hold)?;
-    let mut sweep = Cotangents { extra, linear: &linear, bars: HashMap::new() };
+    let guards = Guards::new(dag, &linear);
+    let mut sweep = Cotangents { extra, linear: &linear, bars: HashMap::new(), guards };
     for &(root, bar) in roots {
         assert_eq!(dag.shape(bar), [dag.shape(root), extra].concat(), "cotangent of a root");
         sweep.give(dag, root, bar);
@@ -33,13 +36,17 @@ pub fn vjp(
             continue;
         }
         let Some(bar) = sweep.bars.remove(&id) else { continue };
+        sweep.guards.enter(id);
         match form {
             Form::Seed => unreachable!("left alone above"),
             Form::Alias { base, coeff } => {
                 let all: Vec<u32> = (0..dag.shape(bar).len() as u32).collect();
                 let own = dag.shape(coeff).len();
+                let coeff = sweep.guards.apply(dag, coeff);
+                let before = sweep.guards.masked(dag, coeff);
                 let part = dag.einsum(&[(coeff, &all[..own]), (bar, &all)], &all);
                 sweep.give(dag, base, part);
+                sweep.guards.leave(before);
             }
             Form::Base => sweep.rule(dag, id, bar),
         }
@@ -51,6 +58,7 @@ struct Cotangents<'a> {
     extra: &'a [usize],
     linear: &'a Linear,
     bars: HashMap<NodeId, NodeId>,
+    guards: Guards,
 }
 
 impl Cotangents<'_> {
@@ -59,6 +67,7 @@ impl Cotangents<'_> {
         if self.linear.form(id).is_none() || dag.is_zero(part) {
             return;
         }
+        self.guards.give(dag, id, self.bars.contains_key(&id));
         let sum = match self.bars.get(&id) {
             Some(&bar) => dag.add(bar, part),
             None => part,
@@ -70,9 +79,11 @@ impl Cotangents<'_> {
         let op = dag.op(id).clone();
         match &op {
             Op::Einsum(e) => {
+                let mut guarded = e.clone();
+                guarded.operands.iter_mut().for_each(|(x, _)| *x = self.guards.apply(dag, *x));
                 for k in 0..e.operands.len() {
                     if self.linear.form(e.operands[k].0).is_some() {
-                        let part = operand(dag, e, k, bar, self.extra);
+                        let part = operand(dag, &guarded, k, bar, self.extra);
                         self.give(dag, e.operands[k].0, part);
                     }
                 }
@@ -88,10 +99,13 @@ impl Cotangents<'_> {
             }
             Op::Select(..) | Op::Max(..) | Op::Min(..) => {
                 let (c, a, b) = choice(dag, &op).expect("a choice");
-                let (c, zero) = (along(dag, c, self.extra), dag.filled(0.0, bar));
-                let (to_a, to_b) = (dag.select(c, bar, zero), dag.select(c, zero, bar));
-                self.give(dag, a, to_a);
-                self.give(dag, b, to_b);
+                let (wide, zero) = (along(dag, c, self.extra), dag.filled(0.0, bar));
+                let (to_a, to_b) = (dag.select(wide, bar, zero), dag.select(wide, zero, bar));
+                for (branch, part, taken) in [(a, to_a, true), (b, to_b, false)] {
+                    let before = self.guards.branch(dag, matches!(op, Op::Select(..)).then_some(c), taken);
+                    self.give(dag, branch, part);
+                    self.guards.leave(before);
+                }
             }
             Op::Slice(w, a) => {
                 let part = dag.pad(bar, w.axis, w.start, dag.shape(*a)[w.axis]);

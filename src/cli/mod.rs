@@ -3,11 +3,15 @@
 //! Exit codes: 0 fine; 1 the spec is wrong, or an expectation failed; 2 the run failed; 70 an internal fault; 130 stopped
 //! twice by Ctrl-C. Deliberately absent: anything that a library user would want.
 
+mod draw;
 mod emit;
 mod format;
 mod library;
 mod new;
 mod run;
+mod runs;
+mod started;
+mod tests;
 
 use crate::diag::{Code, Diagnostic, Severity, explain, render};
 use crate::driver;
@@ -61,6 +65,26 @@ enum Command {
     /// Run an experiment: train, generate, evaluate, report
     #[command(after_help = run::AFTER_HELP)]
     Run(run::RunArgs),
+    /// Run specs as tests: their `expect` lines must hold
+    Test(tests::TestArgs),
+    /// List, compare and clean earlier runs
+    Runs {
+        #[command(subcommand)]
+        command: Option<runs::Runs>,
+    },
+    /// Write the report of a run again, or one report of several runs
+    Report {
+        /// Run folders, ids, or names of specs (their newest run)
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Where the page goes [default: report.html of the run, or here]
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Draw samples from a trained run
+    Sample(draw::SampleArgs),
+    /// Log-densities of points under a trained run
+    Density(draw::DensityArgs),
     /// Say everything that is wrong with a spec; run nothing
     Check {
         /// The specs, .flow files
@@ -137,6 +161,9 @@ impl IsaArg {
     }
 }
 
+/// A value, or the message that says why there is none.
+type Fault<T> = Result<T, Box<Diagnostic>>;
+
 /// Spec refused.
 const SPEC: u8 = 1;
 /// Run failed.
@@ -159,6 +186,11 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::New(args) => new::new(&args),
         Command::Run(args) => run::run(&args),
+        Command::Test(args) => tests::test(&args),
+        Command::Runs { command } => runs::runs(command),
+        Command::Report { runs, out } => runs::report(&runs, out.as_deref()),
+        Command::Sample(args) => draw::sample(&args),
+        Command::Density(args) => draw::density(&args),
         Command::Check { specs, format } => check(&specs, format),
         Command::Emit(args) => emit::emit(&args),
         Command::Explain { code } => explain_code(code.as_deref()),

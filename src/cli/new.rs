@@ -19,6 +19,8 @@ pub enum Template {
     Moons,
     /// A path of one's own compared with the library's
     Compare,
+    /// A continuous normalizing flow: its likelihood trained through the solver
+    Cnf,
     /// A velocity in closed form: solvers and likelihood without training
     Exact,
     /// A score learned by denoising, sampled by its probability flow
@@ -31,6 +33,7 @@ impl Template {
         match self {
             Template::Moons => (include_str!("templates/moons.flow"), "moons"),
             Template::Compare => (include_str!("templates/compare.flow"), "compare"),
+            Template::Cnf => (include_str!("templates/cnf.flow"), "cnf"),
             Template::Exact => (include_str!("templates/exact.flow"), "exact"),
             Template::Score => (include_str!("templates/score.flow"), "score"),
         }
@@ -97,7 +100,7 @@ pub fn new(args: &NewArgs) -> ExitCode {
                 "{shown} is written. Next:\n\n  flowc run {shown}    train, sample, measure, write a report\n  \
                  flowc check {shown}  say everything that is wrong\n  flowc std{:1$}        what the library has\n",
                 "",
-                width.saturating_sub(1)
+                width.saturating_sub(3)
             ));
             ExitCode::SUCCESS
         }

@@ -1,27 +1,59 @@
 //! `flowc run`.
 
+use super::started::{self, Started};
 use super::{INTERNAL, IsaArg, RUN, SPEC, complain, print_all, read};
 use crate::diag::{Code, Diagnostic};
-use crate::experiment::{self, Engine, Header, Options};
+use crate::driver::{self, Asked, Compiled};
+use crate::experiment::{self, Engine, Header, Keeping, Options};
+use crate::folder;
 use crate::folder::{Place, RunFolder};
+use crate::plan::RunPlan;
 use crate::report::html;
-use crate::report::record::Expectation;
+use crate::report::record::{Expectation, RunRecord};
 use crate::run::pool::Pool;
 use crate::source::Span;
 use crate::term::{self, Progress, interrupt};
-use crate::{driver, folder};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Arguments of `flowc run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The experiment, a .flow file
-    spec: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    spec: Option<PathBuf>,
     /// Folder to keep the run in [default: runs/SPEC/TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Give a name of the spec another value, e.g. train.steps=100
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Run the arms with this label only; a,b means both labels
+    #[arg(long, value_name = "LABEL")]
+    only: Vec<String>,
+    /// Print the plan and what it will cost; train nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on with a run that was stopped: its folder, its id, or its spec's name
+    /// [default: the newest run]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "",
+          conflicts_with_all = ["spec", "out", "set", "only", "dry_run", "interpret"])]
+    resume: Option<PathBuf>,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = experiment::CHECKPOINT_EVERY.as_secs_f64())]
+    checkpoint_every: f64,
+    #[command(flatten)]
+    machine: Machine,
+    /// Print the summary and messages only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// What the numbers do not depend on.
+#[derive(Clone, Debug, Args)]
+pub struct Machine {
     /// Threads to use [default: all cores]; the numbers do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -31,23 +63,31 @@ pub struct RunArgs {
     /// Interpret instead of compiling: slow, the same bits
     #[arg(long)]
     interpret: bool,
-    /// Print the summary and messages only
-    #[arg(short, long)]
-    quiet: bool,
+}
+
+impl Machine {
+    /// Back end and threads.
+    pub fn options(&self, interpret: bool) -> Result<Options, Diagnostic> {
+        let isa = self.isa.resolve()?;
+        let engine = if interpret || self.interpret { Engine::Interp } else { Engine::Jit(isa) };
+        Ok(Options { engine, pool: Pool::new(self.threads.map(usize::from)) })
+    }
 }
 
 /// What `flowc run --help` ends with.
 pub const AFTER_HELP: &str = "\
 What happens:
   The spec is checked, compiled to machine code, trained, sampled and evaluated,
-  once for every seed and every arm of a `compare`. Ctrl-C stops at the next
-  step and still writes the report.
+  once for every seed and every arm of a `compare`. Small cells run side by side,
+  and arms that differ in sampling alone train once. Ctrl-C stops at the next
+  step and still writes the report; `--resume` goes on with the same bits.
 
 What is written:
   report.html       numbers, curves, samples; one file, no network
   record.json       the same for programs
   plan.txt          the experiment with every default filled in
   spec.flow         the spec as it was run
+  run.json          how it was started
 
 Exit codes:
   0  done, expectations hold
@@ -58,49 +98,115 @@ Exit codes:
 Examples:
   flowc run specs/moons_fm.flow
   flowc run specs/paths.flow --out runs/paths --threads 2
-  flowc run specs/moons_fm.flow --quiet --interpret";
+  flowc run specs/paths.flow --only straight --set seeds=0..5
+  flowc run specs/moons_fm.flow --dry-run
+  flowc run --resume moons_fm";
+
+/// A run that is about to begin, or to go on.
+struct Ready {
+    compiled: Compiled,
+    plan: RunPlan,
+    folder: RunFolder,
+    header: Header,
+    keeping: Keeping,
+    interpret: bool,
+}
 
 /// Runs a spec; the exit code.
 pub fn run(args: &RunArgs) -> ExitCode {
-    let text = match read(&args.spec) {
-        Ok(t) => t,
-        Err(d) => {
-            complain(&d);
-            return ExitCode::from(SPEC);
-        }
-    };
-    let file = args.spec.display().to_string();
-    let compiled = driver::compile(&file, &text);
-    print_all(&compiled, super::Format::Text);
-    let Some(plan) = &compiled.plan else { return ExitCode::from(SPEC) };
-    let isa = match args.isa.resolve() {
-        Ok(i) => i,
-        Err(d) => {
-            complain(&d);
-            return ExitCode::from(SPEC);
-        }
-    };
-    let name = args.spec.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
-    let place = args.out.clone().map_or_else(|| Place::Under("runs".into()), Place::Exactly);
-    let folder = match RunFolder::create(&place, &name, &text) {
-        Ok(f) => f,
-        Err(d) => {
-            complain(&d);
-            return ExitCode::from(RUN);
-        }
-    };
-    if let Err(d) = folder.write("plan.txt", crate::plan::Shown(plan).to_string().as_bytes()) {
-        complain(&d);
-        return ExitCode::from(RUN);
+    match begin(args) {
+        Ok(Some(ready)) => go(args, ready),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(code) => ExitCode::from(code),
     }
+}
+
+/// Says what is wrong; the exit code.
+fn refuse(d: &Diagnostic, code: u8) -> u8 {
+    complain(d);
+    code
+}
+
+fn begin(args: &RunArgs) -> Result<Option<Ready>, u8> {
+    match (&args.resume, &args.spec) {
+        (Some(word), _) => resume(args, word).map(Some),
+        (None, Some(spec)) => start(args, spec),
+        (None, None) => Err(SPEC),
+    }
+}
+
+fn every(args: &RunArgs) -> Result<Duration, u8> {
+    Duration::try_from_secs_f64(args.checkpoint_every).map_err(|_| {
+        let d = Diagnostic::bare(Code::BadValue, "`--checkpoint-every` takes seconds");
+        refuse(&d.help("e.g. `--checkpoint-every 60`"), SPEC)
+    })
+}
+
+fn start(args: &RunArgs, spec: &Path) -> Result<Option<Ready>, u8> {
+    let text = read(spec).map_err(|d| refuse(&d, SPEC))?;
+    let checkpoint_every = every(args)?;
+    let set = Started::settings(&args.set).map_err(|d| refuse(&d, SPEC))?;
+    let file = spec.display().to_string();
+    let compiled = driver::compile_with(&file, &text, &Asked { set: &set, ..Asked::default() });
+    print_all(&compiled, super::Format::Text);
+    let Some(plan) = compiled.plan.clone() else { return Err(SPEC) };
+    let plan = plan.only(&args.only).map_err(|d| refuse(&d, SPEC))?;
+    if args.dry_run {
+        let options = args.machine.options(false).map_err(|d| refuse(&d, SPEC))?;
+        print!("{}", crate::plan::Shown(&plan));
+        let predicted = experiment::predict(&plan, options).map_err(|d| refuse(&d, RUN))?;
+        let cost = |p: &experiment::Prediction| term::Cost {
+            name: p.labels.join(" · "),
+            parameters: p.parameters,
+            flops: p.flops,
+            bytes: p.bytes,
+            steps: p.budget.is_none().then_some(p.steps),
+            step: (!p.shared).then_some(p.step),
+            total: p.budget.unwrap_or(p.steps as f64 * p.step),
+        };
+        let costs: Vec<term::Cost> = predicted.iter().map(cost).collect();
+        print!("\n{}", term::prediction(&costs, plan.seeds.len()));
+        return Ok(None);
+    }
+    args.machine.options(false).map_err(|d| refuse(&d, SPEC))?;
+    let name = spec.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
+    let place = args.out.clone().map_or_else(|| Place::Under("runs".into()), Place::Exactly);
+    let folder = RunFolder::create(&place, &name, &text).map_err(|d| refuse(&d, RUN))?;
+    let started = Started::new(spec, &text, &args.set, &args.only, args.machine.interpret, &compiled);
+    started::keep(&folder, &started).map_err(|d| refuse(&d, RUN))?;
+    folder.write("plan.txt", crate::plan::Shown(&plan).to_string().as_bytes()).map_err(|d| refuse(&d, RUN))?;
+    let header = Header { name, file: file.clone(), text, reproduce: reproduce(&started) };
+    let keeping = Keeping { checkpoint_every, settings: started.set.join("\n") };
+    Ok(Some(Ready { compiled, plan, folder, header, keeping, interpret: started.interpret }))
+}
+
+fn resume(args: &RunArgs, word: &Path) -> Result<Ready, u8> {
+    let checkpoint_every = every(args)?;
+    let path = started::find(Some(word)).map_err(|d| refuse(&d, SPEC))?;
+    let started = Started::read(&path).map_err(|d| refuse(&d, SPEC))?;
+    started.same_version(&path).map_err(|d| refuse(&d, SPEC))?;
+    let (compiled, text, plan) = started.compile(&path, "").map_err(|d| refuse(&d, SPEC))?;
+    print_all(&compiled, super::Format::Text);
+    let Some(plan) = plan else { return Err(SPEC) };
+    let folder = RunFolder::open(&path).map_err(|d| refuse(&d, RUN))?;
+    let spec = Path::new(&started.spec);
+    let name = spec.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
+    let header = Header { name, file: started.spec.clone(), text, reproduce: reproduce(&started) };
+    let keeping = Keeping { checkpoint_every, settings: started.set.join("\n") };
+    Ok(Ready { compiled, plan, folder, header, keeping, interpret: started.interpret })
+}
+
+fn go(args: &RunArgs, ready: Ready) -> ExitCode {
+    let options = match args.machine.options(ready.interpret) {
+        Ok(o) => o,
+        Err(d) => return ExitCode::from(refuse(&d, SPEC)),
+    };
     interrupt::install();
-    let header = Header { name, file: file.clone(), text, reproduce: reproduce(args, &file) };
-    let engine = if args.interpret { Engine::Interp } else { Engine::Jit(isa) };
-    let options = Options { engine, pool: Pool::new(args.threads.map(usize::from)) };
     let mut progress = Progress::stderr(args.quiet);
+    let Ready { compiled, plan, folder, header, keeping, .. } = &ready;
     let words = |s| compiled.sources.text(s).split_whitespace().collect::<Vec<_>>().join(" ");
-    let ended = experiment::run(plan, &header, &folder, options, &mut progress, &words);
-    let written = write(&folder, &ended.record);
+    let ended = experiment::run_keeping(plan, header, folder, options, keeping, &mut progress, &words);
+    let written = write(folder, &ended.record);
     let report = folder.file("report.html");
     print!("{}", term::summary(&ended.record, written.is_ok().then_some(&*report), term::colours()));
     let mut code = 0;
@@ -109,12 +215,18 @@ pub fn run(args: &RunArgs) -> ExitCode {
         code = if d.code == Code::Internal { INTERNAL } else { RUN };
     }
     if code == 0 && !ended.record.interrupted {
-        for (e, written) in ended.record.expectations.iter().zip(&plan.expects).filter(|(e, _)| e.holds != Some(true)) {
-            complain_in(&expect_failed(e, written.span), &compiled.sources);
+        for (e, span) in failed(&ended.record, plan) {
+            complain_in(&expect_failed(e, span), &compiled.sources);
             code = SPEC;
         }
     }
     ExitCode::from(code)
+}
+
+/// Expectations that do not hold, with their places. Where arms were left out, what cannot be judged is no failure.
+pub fn failed<'r>(record: &'r RunRecord, plan: &RunPlan) -> Vec<(&'r Expectation, Span)> {
+    let spans = plan.expects.iter().map(|e| e.span);
+    record.expectations.iter().zip(spans).filter(|(e, _)| e.holds == Some(false)).collect()
 }
 
 /// `E0803`
@@ -127,11 +239,12 @@ fn expect_failed(e: &Expectation, span: Span) -> Diagnostic {
     d.help("a result has an error of its own: see it in the report before training longer or moving the bound")
 }
 
-fn complain_in(d: &Diagnostic, sources: &crate::source::SourceMap) {
+pub fn complain_in(d: &Diagnostic, sources: &crate::source::SourceMap) {
     eprint!("{}", crate::diag::render::graphical(d, sources, super::terminal_width(), term::colours()));
 }
 
-fn write(folder: &folder::RunFolder, record: &crate::report::record::RunRecord) -> Result<(), Diagnostic> {
+/// Writes what a run has shown.
+pub fn write(folder: &folder::RunFolder, record: &RunRecord) -> Result<(), Diagnostic> {
     let json =
         record.to_json().map_err(|e| Diagnostic::bare(Code::Internal, format!("the record cannot be written: {e}")))?;
     folder.write("record.json", json.as_bytes())?;
@@ -139,9 +252,12 @@ fn write(folder: &folder::RunFolder, record: &crate::report::record::RunRecord) 
     folder.write("report.html", html::page(record).as_bytes())
 }
 
-fn reproduce(args: &RunArgs, file: &str) -> String {
-    let mut s = format!("flowc run {file}");
-    if args.interpret {
+fn reproduce(started: &Started) -> String {
+    let quoted = |s: &String| if s.contains([' ', '(', '[', '*']) { format!("'{s}'") } else { s.clone() };
+    let mut s = format!("flowc run {}", started.spec);
+    s += &started.set.iter().map(|v| format!(" --set {}", quoted(v))).collect::<String>();
+    s += &started.only.iter().map(|v| format!(" --only {}", quoted(v))).collect::<String>();
+    if started.interpret {
         s += " --interpret";
     }
     s

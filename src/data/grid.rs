@@ -36,7 +36,10 @@ impl Grid {
             if record.len() == 1 && record.get(0).is_some_and(<[u8]>::is_empty) {
                 continue;
             }
-            lines.push(record.position().map_or(0, csv::Position::line));
+            // A position stands before the blank lines that the reader skips.
+            let at = record.position().map_or((0, 0), |p| (p.line(), p.byte() as usize));
+            let blank = bytes[at.1..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).filter(|b| **b == b'\n');
+            lines.push(at.0 + blank.count() as u64);
             records.push(record);
         }
         let first = records.first().ok_or(Fault::Empty)?;

@@ -61,9 +61,11 @@ codes! {
     NotAFunction "E0307" "not-a-function" Error;
     EndlessRecursion "E0308" "endless-recursion" Error;
     BudgetExceeded "E0309" "compile-budget-exceeded" Error;
+    UndefinedNumber "E0310" "undefined-number" Error;
     IndependentTarget "E0401" "independent-of-target" Error;
     NotDifferentiable "E0402" "not-differentiable" Error;
     BadDerivativeTarget "E0403" "bad-derivative-target" Error;
+    DerivativeOfSteps "E0404" "derivative-of-steps" Error;
     PathMissesStart "E0501" "path-misses-source" Error;
     PathMissesEnd "E0502" "path-misses-target" Error;
     PathReversed "E0503" "path-reversed" Error;
@@ -76,6 +78,8 @@ codes! {
     NoDensity "E0510" "no-density" Error;
     NoSampler "E0511" "no-sampler" Error;
     ZeroDivergence "E0512" "zero-divergence" Error;
+    TransportIgnoresLabels "E0520" "transport-ignores-labels" Error;
+    SinkhornNotConverged "E0521" "sinkhorn-not-converged" Error;
     TimesOutOfOrder "E0550" "times-out-of-order" Error;
     NoiseNeedsSolver "E0551" "noise-needs-stochastic-solver" Error;
     SolverNeedsNoise "E0552" "stochastic-solver-without-noise" Error;
@@ -120,11 +124,19 @@ codes! {
     BadLabel "E0817" "bad-label" Error;
     Internal "E9999" "internal" Error;
     UnusedName "W0201" "unused-name" Warning;
+    UnusedParameter "W0202" "unused-parameter" Warning;
+    LostParameter "W0401" "lost-parameter" Warning;
     TimeIgnored "W0501" "time-ignored" Warning;
     PathNearMiss "W0502" "path-near-miss" Note;
     WeaklyUnboundedVelocity "W0503" "weakly-unbounded-velocity" Note;
+    CornerUnderDivergence "W0504" "corner-under-divergence" Warning;
+    SuperlinearGrowth "W0505" "superlinear-growth" Warning;
+    BridgeEpsilon "W0520" "bridge-epsilon" Warning;
+    SourceNotGaussian "W0521" "source-not-gaussian" Warning;
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;
     Untrained "W0602" "untrained-parameters" Warning;
+    CostlyTrace "W0603" "costly-trace" Warning;
+    RateIsZero "W0604" "rate-is-zero" Warning;
     DeterministicMetric "W0650" "metric-without-noise" Note;
     NoTestRows "W0810" "no-test-rows" Warning;
 }

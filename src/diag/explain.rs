@@ -40,9 +40,11 @@ pages! {
     NotAFunction "E0307";
     EndlessRecursion "E0308";
     BudgetExceeded "E0309";
+    UndefinedNumber "E0310";
     IndependentTarget "E0401";
     NotDifferentiable "E0402";
     BadDerivativeTarget "E0403";
+    DerivativeOfSteps "E0404";
     PathMissesStart "E0501";
     PathMissesEnd "E0502";
     PathReversed "E0503";
@@ -55,6 +57,8 @@ pages! {
     NoDensity "E0510";
     NoSampler "E0511";
     ZeroDivergence "E0512";
+    TransportIgnoresLabels "E0520";
+    SinkhornNotConverged "E0521";
     TimesOutOfOrder "E0550";
     NoiseNeedsSolver "E0551";
     SolverNeedsNoise "E0552";
@@ -99,11 +103,19 @@ pages! {
     BadLabel "E0817";
     Internal "E9999";
     UnusedName "W0201";
+    UnusedParameter "W0202";
+    LostParameter "W0401";
     TimeIgnored "W0501";
     PathNearMiss "W0502";
     WeaklyUnboundedVelocity "W0503";
+    CornerUnderDivergence "W0504";
+    SuperlinearGrowth "W0505";
+    BridgeEpsilon "W0520";
+    SourceNotGaussian "W0521";
     ToleranceBelowPrecision "W0601";
     Untrained "W0602";
+    CostlyTrace "W0603";
+    RateIsZero "W0604";
     DeterministicMetric "W0650";
     NoTestRows "W0810";
 }

@@ -68,6 +68,7 @@ impl Elaborator<'_> {
         let Value::Law(l) = v else { return false };
         let parts_have = l.given.iter().all(|(_, v)| match v {
             Value::Law(_) => self.has_density(v),
+            Value::Data(_) => false,
             Value::List(items) => items.items.iter().all(|(_, v)| match v {
                 Value::Tuple(t) => t.get("of").is_none_or(|of| self.has_density(of)),
                 _ => true,

@@ -136,6 +136,8 @@ impl Elaborator<'_> {
             Pattern::Tuple { names, condition, span: pspan } => {
                 let (items, given) = match &v {
                     Value::Poison => return Err(Reported),
+                    // One name for a list, e.g. a point `[cos(a), sin(a)]`, is a name for the whole.
+                    Value::List(_) if names.len() == 1 => (vec![v.clone()], None),
                     Value::Tuple(s) | Value::List(s) => {
                         (s.items.iter().map(|(_, v)| v.clone()).collect(), s.condition.clone())
                     }

@@ -77,18 +77,21 @@ builtins! {
     Jvp "jvp" "jvp(e, x, w)" "jacobian times w";
     Vjp "vjp" "vjp(e, x, w)" "transposed jacobian times w";
     LogDensity "log_density" "log_density(law, x | y)" "log-density of a law at x";
+    Entropy "entropy" "entropy(law)" "entropy of a law in nats, none where it is not known";
+    Modes "modes" "modes(law)" "what a law is a mixture of: a list of (weight, of), none where it is not known";
     Exact "exact" "exact" "the exact trace";
     Hutchinson "hutchinson" "hutchinson(probe law, probes: 1)" "an unbiased estimate of the trace, one probe a trajectory (Hutchinson 1990)";
     RawUniform "raw_uniform" "raw_uniform(n)" "n independent uniforms on (0, 1); without n: one";
     RawNormal "raw_normal" "raw_normal(n)" "n independent standard normals; without n: one";
-    OptimalTransport "optimal_transport" "optimal_transport(a, b, batch: 256, pairs: permute | resample)" "exact minibatch optimal transport of squared distance";
+    OptimalTransport "optimal_transport" "optimal_transport(a, b, batch: 256, pairs: permute | resample, condition: none)" "exact minibatch optimal transport of squared distance";
+    Sinkhorn "sinkhorn" "sinkhorn(a, b, epsilon, batch: 256, pairs: permute | resample, condition: none, tolerance: 1e-6, iterations: 10_000)" "entropic minibatch optimal transport: pairs drawn from Sinkhorn's plan";
     Dataset "dataset" "dataset(law, count: n)" "n draws of a law or coupling, made once; every epoch of training shuffles them";
     File "file" "file(\"x.csv\", features:, label:, standardize:, split:, seed:, header:, delimiter:)" "the rows of a csv, tsv, npy, npz or idx file";
     PerFeature "per_feature" "per_feature" "mean 0 and deviation 1 of each feature";
     Global "global" "global" "mean 0 and deviation 1 of all features together";
     Each "each" "each" "every class equally often";
     ByLabel "label" "label" "of each class by itself";
-    Permute "permute" "permute" "pairs are the assignment itself";
+    Permute "permute" "permute" "every point of a minibatch is used once as x0";
     Resample "resample" "resample" "pairs are drawn from the plan with replacement";
 }
 

@@ -202,7 +202,12 @@ impl Elaborator<'_> {
                 let out = self.invoke(d, &args.positional, &given, args.condition, args.span)?;
                 self.need_value(out, &d.define.name.name, d.define.name.span)
             }
-            DefKind::Objective | DefKind::Coupling | DefKind::Sampler | DefKind::LogDensity => {
+            DefKind::Objective
+            | DefKind::Coupling
+            | DefKind::Sampler
+            | DefKind::LogDensity
+            | DefKind::Entropy
+            | DefKind::Modes => {
                 let mut given = fun.given.clone();
                 let formals: Vec<&Formal> = header.inputs.iter().chain(&header.config).collect();
                 if args.positional.len() > formals.len() {
@@ -278,7 +283,9 @@ impl Elaborator<'_> {
                 | DefKind::Objective
                 | DefKind::Coupling
                 | DefKind::Sampler
-                | DefKind::LogDensity => "(x, t)",
+                | DefKind::LogDensity
+                | DefKind::Entropy
+                | DefKind::Modes => "(x, t)",
             };
             let word = if d.define.kind == DefKind::Path { "path" } else { "field" };
             return self.report(errors::header_too_short(
@@ -322,13 +329,18 @@ impl Elaborator<'_> {
 
     /// A law with more of its configuration.
     fn configure_law(&mut self, law: &Law, args: Args) -> Res<Value> {
-        let facets = || law.def.sampler.iter().chain(law.def.log_density.iter());
+        let facets = || law.def.facets();
         let ordered: Vec<String> = match (&law.def.sampler, &law.def.log_density) {
             (Some(s), _) => {
                 s.define.header.inputs.iter().chain(&s.define.header.config).map(|f| f.name.name.clone()).collect()
             }
             (None, Some(l)) => l.define.header.config.iter().map(|f| f.name.name.clone()).collect(),
-            (None, None) => vec![],
+            (None, None) => facets()
+                .next()
+                .map(|f| {
+                    f.define.header.inputs.iter().chain(&f.define.header.config).map(|f| f.name.name.clone()).collect()
+                })
+                .unwrap_or_default(),
         };
         let mut given = law.given.clone();
         if args.positional.len() > ordered.len() {

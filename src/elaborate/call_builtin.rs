@@ -1,8 +1,8 @@
 //! Calls of the language's own functions.
 
 use super::builtin::Builtin;
-use super::call::{Args, Named};
-use super::value::{Callee, HostKind, HostLaw, Seq, Value};
+use super::call::Args;
+use super::value::{Callee, Seq, Value};
 use super::{Elaborator, Reported, Res, errors, set_errors};
 use crate::ir::{DrawKind, NodeId, UnaryFn};
 use crate::source::Span;
@@ -152,10 +152,18 @@ impl Elaborator<'_> {
                 let condition = args.condition.clone();
                 self.log_density(&a[0].0, &a[1].0, condition, args.span)
             }
+            Builtin::Entropy | Builtin::Modes => {
+                let a = self.arity(b, &args, 1, &[])?;
+                if !matches!(a[0].0, Value::Law(_) | Value::Poison) {
+                    let found = self.describe(&a[0].0);
+                    return Err(self.report(errors::type_expected("a law", &found, a[0].1, None)));
+                }
+                self.fact(&a[0].0, b == Builtin::Modes, args.span)
+            }
             Builtin::Hutchinson => self.hutchinson(&args),
             Builtin::RawUniform => self.raw(DrawKind::Uniform, b, &args),
             Builtin::RawNormal => self.raw(DrawKind::Normal, b, &args),
-            Builtin::OptimalTransport => self.optimal_transport(&args),
+            Builtin::OptimalTransport | Builtin::Sinkhorn => self.transport(b, &args),
             Builtin::Dataset => self.dataset(&args),
             Builtin::File => self.file(&args),
             Builtin::Exact
@@ -374,44 +382,5 @@ impl Elaborator<'_> {
     fn raw(&mut self, kind: DrawKind, b: Builtin, args: &Args) -> Res<Value> {
         let shape = if args.positional.is_empty() { vec![] } else { vec![self.count(b, args)?] };
         Ok(Value::Node(self.raw_draw(kind, shape)))
-    }
-
-    fn optimal_transport(&mut self, args: &Args) -> Res<Value> {
-        let b = Builtin::OptimalTransport;
-        self.only_options(b, args, &["batch", "pairs"])?;
-        let ctx = self.top();
-        let laws = match args.positional.as_slice() {
-            [] => (self.name("source", args.span, &ctx)?, self.name("target", args.span, &ctx)?),
-            [(a, _), (c, _)] => (a.clone(), c.clone()),
-            more => {
-                let message = format!("`optimal_transport` couples two laws, {} given", more.len());
-                return Err(self.report(errors::wrong_arguments(b.name(), message, args.span, b.signature(), None)));
-            }
-        };
-        let mut batch = 256;
-        let mut resample = false;
-        for Named { name, value: v, at: span, .. } in &args.named {
-            if name == "batch" {
-                let n = self.need_int(v, "points of one assignment", *span)?;
-                match usize::try_from(n) {
-                    Ok(n) if (2..=8192).contains(&n) => batch = n,
-                    Ok(_) | Err(_) => return Err(self.report(errors::bad_count("points", n, 2, 8192, *span))),
-                }
-            } else {
-                resample = match v {
-                    Value::Builtin(Builtin::Permute) => false,
-                    Value::Builtin(Builtin::Resample) => true,
-                    other => {
-                        let found = self.describe(other);
-                        return Err(self.report(errors::type_expected("`permute` or `resample`", &found, *span, None)));
-                    }
-                };
-            }
-        }
-        Ok(Value::Host(Rc::new(HostLaw {
-            kind: HostKind::OptimalTransport { batch, resample },
-            laws,
-            span: args.span,
-        })))
     }
 }

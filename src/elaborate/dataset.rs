@@ -6,7 +6,7 @@
 
 use super::builtin::Builtin;
 use super::call::{Args, Named};
-use super::value::{Dataset, Seq, Value};
+use super::value::{Class, Dataset, Seq, Value};
 use super::{Elaborator, Reported, Res, errors};
 use crate::ir::{InputId, Program};
 use crate::resolve::Origin;
@@ -66,14 +66,16 @@ impl Elaborator<'_> {
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), &site);
         inner.calls.clone_from(&self.calls);
         let drawn = inner.draw_from(&d.law, span)?;
-        let parts: Vec<Value> = match &drawn {
-            Value::Tuple(s) if s.condition.is_none() => s.items.iter().map(|(_, v)| v.clone()).collect(),
-            v => vec![v.clone()],
+        let (parts, condition): (Vec<Value>, Option<Value>) = match &drawn {
+            Value::Tuple(s) => (s.items.iter().map(|(_, v)| v.clone()).collect(), s.condition.clone()),
+            v => (vec![v.clone()], None),
         };
         for (i, v) in parts.iter().enumerate() {
             let n = inner.node(v, span)?;
             inner.program.outputs.push((format!("x{i}"), n));
         }
+        let label = inner.label_of(&drawn);
+        inner.program.outputs.extend(label.map(|n| ("label".to_owned(), n)));
         let trained = inner.program.params.iter().any(|p| !inner.is_frozen(&p.name));
         if trained || !inner.hosts.is_empty() || !inner.datasets.is_empty() {
             return Err(inner.report(errors::trained_rows(d.span)));
@@ -89,9 +91,15 @@ impl Elaborator<'_> {
         let inputs = (first..first + nodes.len()).map(|i| InputId(i as u32)).collect();
         let count = d.count;
         self.datasets.push(DatasetUse { site, count, program, solvers, default_solver, inputs, span: d.span });
+        // The label is a row's last part.
+        let mut nodes = nodes;
+        let condition = match (label.and_then(|_| nodes.pop()), condition) {
+            (Some(Value::Node(node)), Some(Value::Class(c))) => Some(Value::Class(Class { node, count: c.count })),
+            (label, _) => label,
+        };
         match nodes.as_slice() {
             [one] if !matches!(drawn, Value::Tuple(_)) => Ok(one.clone()),
-            _ => Ok(Value::Tuple(Seq::plain(nodes))),
+            _ => Ok(Value::Tuple(Rc::new(Seq { condition, ..Seq::clone(&Seq::plain(nodes)) }))),
         }
     }
 }

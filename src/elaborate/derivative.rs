@@ -3,7 +3,7 @@
 use super::builtin::Builtin;
 use super::value::{Env, Value};
 use super::{Ctx, Elaborator, Res, errors};
-use crate::ir::{Deriv, Level, NodeId, Op, Trace};
+use crate::ir::{Deriv, Level, NodeId, Op, Trace, UnaryFn};
 use crate::source::Span;
 use crate::syntax::ast::{Arg, Expr, ExprKind};
 
@@ -50,6 +50,9 @@ impl Elaborator<'_> {
             } else {
                 Err(self.report(errors::independent(b.name(), target, wrt.span, of.span)))
             };
+        }
+        if self.origin_of(span) == crate::resolve::Origin::User && !self.depends_smoothly(node, wrt_node) {
+            return Err(self.report(errors::through_steps(b.name(), target, wrt.span, of.span)));
         }
         let kind = match b {
             Builtin::Grad | Builtin::Laplacian => {
@@ -167,6 +170,16 @@ impl Elaborator<'_> {
 
     /// Whether a node is reachable from another, by operands that derivatives pass.
     pub(crate) fn depends(&self, of: NodeId, on: NodeId) -> bool {
+        self.reaches(of, on, |op| matches!(op, Op::Stop(_)))
+    }
+
+    /// Whether it depends on it otherwise than through comparisons, `floor` and `sign`, whose slope is zero.
+    fn depends_smoothly(&self, of: NodeId, on: NodeId) -> bool {
+        self.reaches(of, on, |op| matches!(op, Op::Stop(_)) || is_step(op))
+    }
+
+    /// Whether a node is reached from another; operations that are `closed` are not entered.
+    fn reaches(&self, of: NodeId, on: NodeId, closed: impl Fn(&Op) -> bool) -> bool {
         let mut seen = vec![false; of.0 as usize + 1];
         let mut todo = vec![of];
         while let Some(n) = todo.pop() {
@@ -177,7 +190,7 @@ impl Elaborator<'_> {
                 continue;
             }
             // Behind `stop` everything is constant.
-            if !matches!(self.program.dag.op(n), Op::Stop(_)) {
+            if !closed(self.program.dag.op(n)) {
                 self.program.dag.op(n).for_each_operand(|a| todo.push(a));
             }
         }
@@ -232,4 +245,9 @@ fn is_target(op: &Op) -> bool {
         | Op::Component(..)
         | Op::SumSamples(_) => false,
     }
+}
+
+/// Operations that are constant between jumps.
+pub fn is_step(op: &Op) -> bool {
+    matches!(op, Op::Less(..) | Op::LessEq(..) | Op::Equal(..) | Op::Unary(UnaryFn::Floor | UnaryFn::Sign, _))
 }

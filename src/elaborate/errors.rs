@@ -134,13 +134,25 @@ pub fn missing_name(name: &str, span: Span) -> Diagnostic {
 }
 
 /// `E0601`: the experiment has no source, or no target.
-pub fn missing_role(name: &str, span: Span) -> Diagnostic {
+///
+/// `near` is a binding of the file that probably should be it.
+pub fn missing_role(name: &str, span: Span, near: Option<(String, Span)>) -> Diagnostic {
     let (example, what) = match name {
         "source" => ("source = normal(dim: 2)", "the law at t = 0, to be carried to the target"),
         _ => ("target = moons(noise: 0.05)", "the law at t = 1, to be learned"),
     };
-    Diagnostic::new(Code::MissingBlock, format!("the experiment has no `{name}`"), span, format!("reads the `{name}`"))
-        .help(format!("add a line such as `{example}`: {what}"))
+    let d = Diagnostic::new(
+        Code::MissingBlock,
+        format!("the experiment has no `{name}`"),
+        span,
+        format!("reads the `{name}`"),
+    );
+    match near {
+        Some((other, at)) => {
+            d.label(at, format!("is this meant to be `{name}`?")).help(format!("did you mean `{name}` for `{other}`?"))
+        }
+        None => d.help(format!("add a line such as `{example}`: {what}")),
+    }
 }
 
 /// `E0610`
@@ -186,4 +198,12 @@ pub fn trained_rows(span: Span) -> Diagnostic {
         "reads parameters that are being trained, or pairs of a set",
     )
     .help("make it from an earlier stage, e.g. `dataset(generated(first.v), count: 10_000)` with `stage first { ... }`")
+}
+
+/// `E0310`
+pub fn undefined(written: &str, span: Span) -> Diagnostic {
+    let what = if written.len() <= 40 && !written.contains('\n') { format!("`{written}`") } else { "this".into() };
+    Diagnostic::new(Code::UndefinedNumber, format!("{what} is not a number"), span, "has no value").help(
+        "logarithms and fractional powers need a positive base, `sqrt` one that is not negative; 0 / 0 has no value",
+    )
 }

@@ -18,6 +18,9 @@ impl Elaborator<'_> {
     /// Evaluates an expression.
     pub(crate) fn expr(&mut self, e: &Expr, ctx: &Ctx) -> Res<Value> {
         let v = self.expr_of_any_size(e, ctx)?;
+        if matches!(v, Value::Real(r) if r.is_nan()) && ctx.origin == Origin::User && !self.zero_draws {
+            return Err(self.report(errors::undefined(self.sources.text(e.span), e.span)));
+        }
         if let Value::Node(n) = &v {
             let numbers: u128 = self.program.dag.shape(*n).iter().map(|d| *d as u128).product();
             if numbers > LARGEST {
@@ -112,7 +115,11 @@ impl Elaborator<'_> {
 
     /// `source` or `target` is not there: said once, whatever needs it.
     pub(crate) fn missing_role(&mut self, name: &str, span: Span) -> Reported {
-        let d = errors::missing_role(name, span);
+        // A binding of nearly that name, which nothing else can mean.
+        let laws = self.module.user.keys().filter(|k| !crate::resolve::ROLES.contains(&k.as_str()));
+        let near = crate::diag::suggest::nearest(name, laws.map(String::as_str));
+        let near = near.and_then(|n| self.module.declared.get(n).map(|at| (n.to_owned(), *at)));
+        let d = errors::missing_role(name, span, near);
         let said = |o: &crate::diag::Diagnostic| o.code == d.code && o.message == d.message;
         // Two sources and no target: the second is the target.
         let mixed = |o: &crate::diag::Diagnostic| {

@@ -20,7 +20,7 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
         "a path" => {
             "paths are `straight`, `trig`, `vp`, or your own, e.g. `path p(x0, x1, t) = (1 - t) * x0 + t * x1`".into()
         }
-        "a coupling" => "couplings are `independent`, `optimal_transport(batch: 256)`, or your own `coupling`".into(),
+        "a coupling" => "couplings are `independent`, `optimal_transport(batch: 256)`, `sinkhorn(epsilon: 1)`, or your own `coupling`".into(),
         "a solver" => {
             "solvers are e.g. `dopri5(rtol: 1e-5, atol: 1e-5)`, `rk4(steps: 100)`, or your own `tableau`".into()
         }

@@ -4,6 +4,7 @@ use super::block::Outcome;
 use super::call::Args;
 use super::value::{Callee, Env, Value};
 use super::{Ctx, Elaborator, Reported, Res, Scope, errors};
+use crate::resolve::Def;
 use crate::resolve::{FunDef, Origin};
 use crate::source::Span;
 use crate::syntax::ast::{self, DefKind, Formal};
@@ -126,6 +127,7 @@ impl Elaborator<'_> {
         }
         if d.define.kind == DefKind::Path {
             self.ends_fit(d, span, ctx)?;
+            self.bridge_fits(d, positional, given);
         }
         if let Some(f) = &h.condition {
             let v = self.condition_value(d.define.kind, name, f, condition, span, ctx)?;
@@ -143,6 +145,8 @@ impl Elaborator<'_> {
             | DefKind::Objective
             | DefKind::Sampler
             | DefKind::LogDensity
+            | DefKind::Entropy
+            | DefKind::Modes
             | DefKind::Coupling => self.owners.last_mut().map(|o| o.next(name)),
         };
         let owned = owner.is_some();
@@ -183,7 +187,7 @@ impl Elaborator<'_> {
                 (word, write)
             })
             .collect();
-        let example = self.call_with(d, positional, missing);
+        let example = self.call_with(d, missing, span);
         // `v(64)` for a field with configuration: the inputs come later, from whoever calls it.
         let configured = match (positional, d.define.header.config.first()) {
             ([(v, at)], Some(c)) if known(v) && missing.iter().all(|m| m.1) => {
@@ -203,11 +207,10 @@ impl Elaborator<'_> {
     }
 
     /// `flow_matching(v, straight)`: the call with a field of the file and a path of the library where they are missing.
-    fn call_with(&self, d: &FunDef, positional: &[(Value, Span)], missing: &[(&Formal, bool)]) -> Option<String> {
-        let is_field =
-            |def: &crate::resolve::Def| matches!(def, crate::resolve::Def::Fun(d) if d.define.kind == DefKind::Field);
+    fn call_with(&self, d: &FunDef, missing: &[(&Formal, bool)], span: Span) -> Option<String> {
+        let is_field = |def: &Def| matches!(def, Def::Fun(d) if d.define.kind == DefKind::Field);
         let field = || self.module.user.iter().find(|(_, def)| is_field(def)).map(|(name, _)| name.clone());
-        let mut parts: Vec<String> = positional.iter().map(|(_, at)| self.sources.text(*at).to_owned()).collect();
+        let mut parts = Vec::new();
         for (f, _) in missing {
             let Some(ast::TypeExpr::Name { name: ty, .. }) = &f.ty else { return None };
             parts.push(match ty.name.as_str() {
@@ -216,7 +219,14 @@ impl Elaborator<'_> {
                 _ => return None,
             });
         }
-        Some(format!("write `{}({})`", d.define.name.name, parts.join(", "))).filter(|s| s.len() <= 70)
+        let written = self.sources.text(span);
+        let call = match written.strip_suffix(')') {
+            Some(given) if !given.contains(':') => format!("{given}, {})", parts.join(", ")),
+            Some(_) => return None,
+            None if written == d.define.name.name => format!("{written}({})", parts.join(", ")),
+            None => return None,
+        };
+        Some(format!("write `{}`", call.replace("(, ", "("))).filter(|s| s.len() <= 70)
     }
 
     /// The state of the field in whose body the place is.
@@ -229,7 +239,7 @@ impl Elaborator<'_> {
             d.define.kind == DefKind::Field && body.file == span.file && (body.start..body.end).contains(&span.start)
         };
         self.module.user.values().find_map(|def| match def {
-            crate::resolve::Def::Fun(d) if inside(d) => Some(d.define.header.inputs.first()?.name.name.clone()),
+            Def::Fun(d) if inside(d) => Some(d.define.header.inputs.first()?.name.name.clone()),
             _ => None,
         })
     }

@@ -3,8 +3,8 @@
 use super::block::Outcome;
 use super::builtin::Builtin;
 use super::call::Args;
-use super::value::{Callee, HostLaw, Law, Seq, Value};
-use super::{Elaborator, HostUse, Reported, Res, errors, set_errors};
+use super::value::{Callee, Law, Value};
+use super::{Elaborator, Reported, Res, errors, set_errors};
 use crate::numeric::tableau::Method;
 use crate::resolve::FunDef;
 use crate::solve::SolverConfig;
@@ -52,9 +52,9 @@ impl Elaborator<'_> {
                     Err(self.report(errors::type_expected("a law", &found, span, None)))
                 }
             },
-            Value::Builtin(Builtin::OptimalTransport) => {
+            Value::Builtin(b @ (Builtin::OptimalTransport | Builtin::Sinkhorn)) => {
                 let args = Args { positional: vec![], named: vec![], condition: None, span };
-                let host = self.call_builtin(Builtin::OptimalTransport, args)?;
+                let host = self.call_builtin(*b, args)?;
                 self.draw_from(&host, span)
             }
             Value::Host(h) => self.draw_pairs(&h.clone(), span),
@@ -75,44 +75,6 @@ impl Elaborator<'_> {
                 Err(self.report(errors::no_value(&name.name, name.span)))
             }
         }
-    }
-
-    /// Pairs from a coupling over a set of samples: two inputs that the host fills, and the programs that it fills them from.
-    fn draw_pairs(&mut self, h: &HostLaw, span: Span) -> Res<Value> {
-        let p0 = self.side_program(&h.laws.0, "x0", span)?;
-        let p1 = self.side_program(&h.laws.1, "x1", span)?;
-        let shape = |p: &crate::ir::Program| p.dag.shape(p.outputs[0].1).to_vec();
-        let (s0, s1) = (shape(&p0), shape(&p1));
-        if s0 != s1 {
-            let (a, b) = (errors::shape_name(&s0), errors::shape_name(&s1));
-            return Err(self.report(errors::shape_expected(
-                &format!("{a} paired with {b}"),
-                "two laws over one space",
-                h.span,
-                None,
-            )));
-        }
-        let x0 = self.input("x0", s0);
-        let x1 = self.input("x1", s1);
-        let n = self.program.inputs.len() as u32;
-        let inputs = (crate::ir::InputId(n - 2), crate::ir::InputId(n - 1));
-        self.hosts.push(HostUse { kind: h.kind.clone(), inputs, programs: (p0, p1), span });
-        Ok(Value::Tuple(Seq::plain(vec![Value::Node(x0), Value::Node(x1)])))
-    }
-
-    /// A program of its own that draws once from a law, with the sites that an independent coupling has here.
-    fn side_program(&mut self, law: &Value, name: &str, span: Span) -> Res<crate::ir::Program> {
-        let here = self.sites.last().expect("a root site").path.clone();
-        let root = format!("{here}.independent.{name}");
-        let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), &root);
-        inner.calls.clone_from(&self.calls);
-        let v = inner.draw_from(law, span)?;
-        let n = inner.node(&v, span)?;
-        if !inner.program.params.is_empty() || !inner.hosts.is_empty() {
-            return Err(inner.report(errors::trained_side(span)));
-        }
-        inner.program.outputs.push(("x".into(), n));
-        Ok(inner.program)
     }
 
     /// `log_density(law, x | y)`.
@@ -143,6 +105,16 @@ impl Elaborator<'_> {
                 Err(self.report(errors::type_expected("a law", &found, span, None)))
             }
         }
+    }
+
+    /// The entropy of a law, or what it is a mixture of; `none` where that is not declared.
+    pub fn fact(&mut self, law: &Value, modes: bool, span: Span) -> Res<Value> {
+        let Value::Law(l) = law else { return Ok(Value::None) };
+        let facet = if modes { &l.def.modes } else { &l.def.entropy };
+        let Some(d) = facet.clone() else { return Ok(Value::None) };
+        let given = facet_given(&d, l);
+        let out = self.invoke(&d, &[], &given, None, span)?;
+        self.drawn(out, &d)
     }
 
     /// A tableau declaration as a value; its mathematics is proved when it is the user's.

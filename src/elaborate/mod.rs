@@ -13,6 +13,8 @@ pub mod builtin;
 mod call;
 mod call_builtin;
 mod class;
+mod coupling;
+mod coupling_errors;
 mod dataset;
 mod derivative;
 mod errors;
@@ -33,10 +35,11 @@ pub mod value;
 
 pub use call::{Args, Named};
 pub use dataset::DatasetUse;
+pub use derivative::is_step;
 pub use errors::shape_name;
 pub(crate) use errors::{deterministic_metric, noise_needs_solver, solver_needs_noise};
 pub use sets::{Set, SetTable};
-pub use value::{Class, Env, Fun, HostKind, HostLaw, Law, Seq, Value};
+pub use value::{Class, Entropic, Env, Fun, HostKind, HostLaw, Law, Seq, Transport, Value};
 
 use crate::diag::{Code, Diagnostic, Label, Sink};
 use crate::ir::{
@@ -89,10 +92,14 @@ impl Scope {
 pub struct HostUse {
     /// What makes them.
     pub kind: HostKind,
-    /// The inputs of the program that receive (x0, x1).
+    /// The inputs of the program that receive x0 and x1.
     pub inputs: (InputId, InputId),
-    /// Programs that draw x0 and x1, output `x`.
+    /// The input that receives the label of the pair, if a law has labels.
+    pub label: Option<InputId>,
+    /// Programs that draw x0 and x1, output `x`; a law with labels also has an output `y`.
     pub programs: (Program, Program),
+    /// The name of the draw that asks, which keys what is drawn from plans.
+    pub site: String,
     /// Where it was written.
     pub span: Span,
 }

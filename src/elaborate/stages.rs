@@ -33,6 +33,8 @@ impl Elaborator<'_> {
                     name: l.name.clone(),
                     sampler: l.sampler.as_ref().map(freeze),
                     log_density: l.log_density.as_ref().map(freeze),
+                    entropy: l.entropy.as_ref().map(freeze),
+                    modes: l.modes.as_ref().map(freeze),
                 };
                 Ok(Value::Law(Rc::new(Law { def: Rc::new(def), given: vec![], condition: None, span: name.span })))
             }

@@ -158,13 +158,32 @@ pub struct Dataset {
 /// The couplings of the host.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostKind {
-    /// Exact assignment of `batch` pairs; the permutation itself, or draws from the plan with replacement.
-    OptimalTransport {
-        /// Points of one assignment.
-        batch: usize,
-        /// Draw pairs with replacement.
-        resample: bool,
-    },
+    /// Pairs from the transport plan of two sets of points.
+    Transport(Transport),
+}
+
+/// A coupling by optimal transport between minibatches (Fatras et al. 2020; Tong et al. 2024, section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transport {
+    /// Points of one plan.
+    pub batch: usize,
+    /// Pairs are drawn from the plan with replacement; else every x0 is used once.
+    pub resample: bool,
+    /// `Some`: the plan is Sinkhorn's, else the exact assignment.
+    pub entropic: Option<Entropic>,
+    /// What the cost adds where labels differ.
+    pub condition: Option<f64>,
+}
+
+/// How an entropic plan is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entropic {
+    /// Weight of the entropy, in units of the squared distance.
+    pub epsilon: f64,
+    /// Most mass that the columns of a plan may miss.
+    pub tolerance: f64,
+    /// Most iterations.
+    pub iterations: usize,
 }
 
 /// Local names, innermost first.

@@ -117,6 +117,7 @@ pub fn run<T: Real>(
         cell.parameters = trained.parameters;
         (cell.steps_done, cell.steps_planned) = trained.steps;
         cell.loss.clone_from(&trained.history.loss);
+        cell.step_times.clone_from(&trained.history.step_times);
         cell.validation.clone_from(&trained.history.validation);
         cell.solver.extend(trained.solver.iter().cloned());
         (cell.timings.compile, cell.timings.train) = (trained.compile, trained.history.seconds);

@@ -1,5 +1,6 @@
 //! Metrics with their floors: numbers from samples, densities and solves.
 
+use super::averages;
 use super::programs::{Compiled, Draw, MetricPrograms, Programs};
 use crate::diag::{Code, Diagnostic};
 use crate::metrics::{self, Bandwidths, Estimate, MMD_BANDWIDTHS, MetricError, Samples};
@@ -37,7 +38,7 @@ pub struct Sets {
     pub labels: [Vec<u32>; 3],
 }
 
-fn wide<T: Real>(out: &Output<T>) -> Vec<f64> {
+pub fn wide<T: Real>(out: &Output<T>) -> Vec<f64> {
     out.values.iter().map(|v| v.to_f64()).collect()
 }
 
@@ -82,7 +83,7 @@ impl Sets {
     }
 }
 
-fn fault(name: &str, e: &MetricError) -> Diagnostic {
+pub fn fault(name: &str, e: &MetricError) -> Diagnostic {
     Diagnostic::bare(Code::NonFiniteState, format!("`{name}` cannot be computed: {e}"))
         .help("look at samples.npy in the run folder; train longer, or with a smaller learning rate")
 }
@@ -151,6 +152,7 @@ pub fn without_samples<T: Real>(
     let mut out = blank(m);
     match (&m.kind, program) {
         (MetricKind::Parameters, _) => out.value = cell.parameters as f64,
+        (MetricKind::StepTime, _) => averages::step_time(&cell.step_times, &mut out),
         (MetricKind::Mean(_), MetricPrograms::Mean(program)) => {
             // Of data the rows that judge, each once; of laws fresh draws.
             let n = program.rows("evaluate").unwrap_or(POINTS);
@@ -158,6 +160,7 @@ pub fn without_samples<T: Real>(
             let s = Summary::of(&o.output("value").map(wide).unwrap_or_default());
             (out.value, out.standard_error) = (s.mean, (s.count > 1).then(|| s.error()));
             out.size = Some(n as u64);
+            averages::floor(m.name, &mut out);
         }
         (
             MetricKind::Samples
@@ -165,6 +168,9 @@ pub fn without_samples<T: Real>(
             | MetricKind::Energy(_)
             | MetricKind::Npe(_)
             | MetricKind::Mean(_)
+            | MetricKind::Weights(_)
+            | MetricKind::Coverage { .. }
+            | MetricKind::Modes(_)
             | MetricKind::Evaluations,
             _,
         ) => return Ok(None),
@@ -209,8 +215,24 @@ pub fn metric<T: Real>(
 ) -> Result<Metric, Diagnostic> {
     let mut out = blank(m);
     match (&m.kind, &programs.metrics[index]) {
-        (MetricKind::Parameters | MetricKind::Mean(_), program) => {
+        (MetricKind::Parameters | MetricKind::StepTime | MetricKind::Mean(_), program) => {
             return without_samples(m, program, seed, theta_of, cell).map(|m| m.unwrap_or(out));
+        }
+        (MetricKind::Weights(_), MetricPrograms::Weighed(c, _)) => {
+            averages::weights(m.name, c, &theta_of(c), seed, &mut out)?;
+        }
+        (MetricKind::Coverage { .. }, MetricPrograms::Weighed(sampler, Some(density))) => {
+            averages::calibration(sampler, density, theta_of, sets, seed, &mut out)?;
+        }
+        (MetricKind::Modes(modes), MetricPrograms::Modes(c)) => {
+            let own = match (&programs.samplers[index], &m.generate) {
+                (Some(s), Some(g)) => {
+                    let o = s.run(&theta_of(s), Draw { seed, purpose: "sample", step: 0 }, g.count, &[])?;
+                    Some(o.outputs.first().map(wide).unwrap_or_default())
+                }
+                _ => None,
+            };
+            averages::mode_weights(modes, c, own.as_deref().unwrap_or(&sets.x), sets, seed, &mut out)?;
         }
         (MetricKind::Evaluations, _) => {
             let (sampler, plan) = match (&programs.samplers[index], &m.generate) {
@@ -246,7 +268,7 @@ pub fn metric<T: Real>(
                 sample_metric(m.name, sets, seed, &mut out)?;
             }
         }
-        (MetricKind::Density { .. }, MetricPrograms::Density(density, own)) => {
+        (MetricKind::Density { entropy, .. }, MetricPrograms::Density(density, own)) => {
             let n = (sets.target.len() / sets.dim).min(POINTS);
             let x: Vec<T> = sets.target[..n * sets.dim].iter().map(|v| T::from_f64(*v)).collect();
             let draw = Draw { seed, purpose: "density", step: 0 };
@@ -257,19 +279,32 @@ pub fn metric<T: Real>(
             let q = log(density)?;
             let p = own.as_ref().map(log).transpose()?;
             out.size = Some(n as u64);
-            out.unit = Some("nats".into());
+            // bits for each component, or nats.
+            let unit = if m.name == "bits_per_dim" { sets.dim as f64 * std::f64::consts::LN_2 } else { 1.0 };
+            out.unit = Some(if m.name == "bits_per_dim" { "bits" } else { "nats" }.into());
             if m.name == "kl" {
-                let p = p.unwrap_or_default();
-                let gaps: Vec<f64> = p.iter().zip(&q).map(|(p, q)| p - q).collect();
-                let s = Summary::of(&gaps);
+                // Points where both densities are known give the difference with less noise than the means do.
+                let s = match (&p, entropy) {
+                    (Some(p), _) => Summary::of(&p.iter().zip(&q).map(|(p, q)| p - q).collect::<Vec<_>>()),
+                    (None, h) => Summary::of(&q.iter().map(|q| -q - h.unwrap_or(f64::NAN)).collect::<Vec<_>>()),
+                };
                 (out.value, out.standard_error) = (s.mean, Some(s.error()));
                 (out.floor, out.floor_name) = (Some(0.0), Some("exact match".into()));
             } else {
-                let s = Summary::of(&q.iter().map(|q| -q).collect::<Vec<_>>());
+                let s = Summary::of(&q.iter().map(|q| -q / unit).collect::<Vec<_>>());
                 (out.value, out.standard_error) = (s.mean, Some(s.error()));
-                if let Some(p) = p {
-                    let own = Summary::of(&p.iter().map(|p| -p).collect::<Vec<_>>());
-                    (out.floor, out.floor_name) = (Some(own.mean), Some("target's own".into()));
+                let exact = match (entropy, own) {
+                    (Some(h), _) => Some(*h),
+                    (None, Some(own)) => averages::entropy(own, sets, seed)?,
+                    (None, None) => None,
+                };
+                if let Some(h) = exact {
+                    (out.floor, out.floor_sd) = (Some(h / unit), Some(0.0));
+                    out.floor_name = Some("entropy of the target".into());
+                } else if let Some(p) = p {
+                    let own = Summary::of(&p.iter().map(|p| -p / unit).collect::<Vec<_>>());
+                    (out.floor, out.floor_sd) = (Some(own.mean), Some(own.error()));
+                    out.floor_name = Some("target's own at these points".into());
                 }
             }
         }
@@ -309,7 +344,15 @@ pub fn metric<T: Real>(
                 out.floor_name = Some("W2^2 of source and target".into());
             }
         }
-        (MetricKind::Density { .. } | MetricKind::Energy(_) | MetricKind::Npe(_), _) => {
+        (
+            MetricKind::Density { .. }
+            | MetricKind::Energy(_)
+            | MetricKind::Npe(_)
+            | MetricKind::Weights(_)
+            | MetricKind::Coverage { .. }
+            | MetricKind::Modes(_),
+            _,
+        ) => {
             return Err(Diagnostic::bare(Code::Internal, format!("`{}` was compiled as something else", m.label)));
         }
     }

@@ -4,17 +4,22 @@
 //! in `metrics.jsonl`, checkpoints are written as training goes on, and an interrupted or failed run still gets its report.
 //! Deliberately absent: the language, HTML, argument parsing.
 
+mod averages;
 mod cell;
 mod coupling;
 mod measure;
 mod pictures;
 mod programs;
+mod reuse;
 mod rows;
 mod schedule;
 mod sets;
 mod shared;
 mod state;
 mod train;
+
+pub use coupling::source as pairs;
+pub use sets::Store;
 
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;
@@ -33,6 +38,7 @@ use crate::term::Progress;
 use crate::term::interrupt::stop_requested;
 use std::time::{Duration, Instant};
 
+pub use reuse::{Drawn, Prediction, Wanted, evaluate, predict};
 use shared::Shared;
 
 /// Time between checkpoints, unless a run says otherwise.

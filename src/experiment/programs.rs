@@ -68,13 +68,26 @@ impl<T: Real> Compiled<T> {
 
     /// Evaluates.
     pub fn run(&self, theta: &[T], draw: Draw<'_>, samples: usize, inputs: &[&[T]]) -> Result<Outcome<T>, Diagnostic> {
+        self.run_from(theta, draw, 0, draw.step * samples as u64, samples, inputs)
+    }
+
+    /// Evaluates samples from number `first` on; `position` is that of the first among the rows of sets.
+    pub fn run_from(
+        &self,
+        theta: &[T],
+        draw: Draw<'_>,
+        first: u64,
+        position: u64,
+        samples: usize,
+        inputs: &[&[T]],
+    ) -> Result<Outcome<T>, Diagnostic> {
         // Inputs that rows fill stand between those of the caller.
         let mut given = inputs.iter();
         let mut blocks: Vec<Cow<'_, [T]>> = Vec::with_capacity(self.program.inputs.len());
         for d in &self.program.inputs {
             match (&d.rows, &self.store) {
                 (Some(rows), Some(store)) => {
-                    blocks.push(Cow::Owned(store.block(rows, draw, draw.step * samples as u64, samples)?));
+                    blocks.push(Cow::Owned(store.block(rows, draw, position, samples)?));
                 }
                 (Some(_), None) => return Err(Diagnostic::bare(Code::Internal, "a program reads rows, and has none")),
                 (None, _) => blocks.extend(given.next().map(|b| Cow::Borrowed(*b))),
@@ -87,7 +100,7 @@ impl<T: Real> Compiled<T> {
             seed: draw.seed,
             purpose: draw.purpose,
             step: draw.step,
-            first_sample: 0,
+            first_sample: first,
             samples,
             inputs,
             solvers: &self.solvers,
@@ -118,6 +131,10 @@ pub enum MetricPrograms<T: Real> {
     Energy(Compiled<T>),
     /// A number of each sample.
     Mean(Compiled<T>),
+    /// Draws with their log-density; and, for coverage, the log-density of points.
+    Weighed(Compiled<T>, Option<Compiled<T>>),
+    /// Probabilities of modes at a point.
+    Modes(Compiled<T>),
 }
 
 /// Everything that an arm evaluates after training.
@@ -152,8 +169,15 @@ impl<T: Real> Programs<T> {
         let mut samplers = Vec::new();
         for m in &arm.metrics {
             metrics.push(match &m.kind {
-                MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters => MetricPrograms::None,
-                MetricKind::Density { density, own } => {
+                MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters | MetricKind::StepTime => {
+                    MetricPrograms::None
+                }
+                MetricKind::Weights(f) => MetricPrograms::Weighed(solving(f)?, None),
+                MetricKind::Coverage { sampler, density } => {
+                    MetricPrograms::Weighed(solving(sampler)?, Some(solving(density)?))
+                }
+                MetricKind::Modes(m) => MetricPrograms::Modes(Compiled::plain(&m.program, backend, pool)?),
+                MetricKind::Density { density, own, .. } => {
                     let own = own.as_ref().map(|p| Compiled::plain(p, backend, pool)).transpose()?;
                     MetricPrograms::Density(solving(density)?, own)
                 }

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub fn fingerprint(plan: &TrainPlan) -> String {
     let program = |p: &crate::ir::Program| {
         let inits: Vec<String> = p.params.iter().map(|d| format!("{:?}", d.init)).collect();
-        format!("{}{}", crate::ir::print::program(p), inits.join(","))
+        format!("{}{}{:?}", crate::ir::print::program(p), inits.join(","), p.inputs)
     };
     let mut text = program(&plan.objective);
     for h in &plan.hosts {
@@ -57,13 +57,13 @@ struct Task {
 
 /// The tasks of a plan, in the order of their first cell.
 fn tasks(plan: &RunPlan) -> Vec<Task> {
-    let stages = plan.stages.len().max(1);
     // Chains of stages, grouped by the first training.
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
-    for (i, chain) in plan.arms.chunks(stages).enumerate() {
-        let arms = i * stages..(i * stages + chain.len());
+    let starts: Vec<usize> = (0..plan.arms.len()).filter(|&i| plan.arms[i].stage.is_none_or(|s| s == 0)).collect();
+    for (k, &i) in starts.iter().enumerate() {
+        let arms = i..starts.get(k + 1).copied().unwrap_or(plan.arms.len());
         // Without training there is nothing to share.
-        let key = chain[0].train.as_ref().map_or_else(|| format!("arm {i}"), fingerprint);
+        let key = plan.arms[i].train.as_ref().map_or_else(|| format!("arm {i}"), fingerprint);
         match groups.iter_mut().find(|(k, _)| *k == key) {
             Some((_, all)) => all.extend(arms),
             None => groups.push((key, arms.collect())),

@@ -57,11 +57,14 @@ impl<'a> Shared<'a> {
         lock(&self.lines).append(value)
     }
 
-    /// Drops lines of `metrics.jsonl` that will be written again: those of this cell behind a step.
-    pub fn forget(&self, place: &Place<'_>, seed: u64, behind: u64) -> Result<(), Diagnostic> {
+    /// Drops lines of `metrics.jsonl` that will be written again: those of this cell behind a step. The seconds of training
+    /// that the others tell of.
+    pub fn forget(&self, place: &Place<'_>, seed: u64, behind: u64) -> Result<f64, Diagnostic> {
         let own = |v: &Value| v["cell"].as_str() == place.name && v["seed"].as_u64() == Some(seed);
         let early = |v: &Value| v["step"].as_u64().is_some_and(|s| s <= behind);
-        lock(&self.lines).retain(|v| !own(v) || early(v))
+        let mut lines = lock(&self.lines);
+        lines.retain(|v| !own(v) || early(v))?;
+        Ok(lines.read()?.iter().filter(|v| own(v)).filter_map(|v| v["seconds"].as_f64()).fold(0.0, f64::max))
     }
 
     /// Keeps a finished cell.

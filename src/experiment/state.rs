@@ -16,12 +16,19 @@ pub struct History {
     pub open: (f64, u64),
     /// Wall-clock seconds of training.
     pub seconds: f64,
+    /// Whether the seconds are the budget: only then do they belong to the state of a run.
+    pub timed: bool,
+    /// Seconds of a step, one for each section since the run was taken up.
+    pub step_times: Vec<f64>,
 }
 
 impl History {
     /// One line an entry.
     pub fn to_text(&self) -> String {
-        let mut out = format!("seconds {:?}\nopen {:?} {}\n", self.seconds, self.open.0, self.open.1);
+        let mut out = format!("open {:?} {}\n", self.open.0, self.open.1);
+        if self.timed {
+            let _ = writeln!(out, "seconds {:?}", self.seconds);
+        }
         for (word, curve) in [("loss", &self.loss), ("validation", &self.validation)] {
             for (step, value) in curve {
                 let _ = writeln!(out, "{word} {step} {value:?}");
@@ -36,7 +43,7 @@ impl History {
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
-                ["seconds", s] => out.seconds = s.parse().ok()?,
+                ["seconds", s] => (out.seconds, out.timed) = (s.parse().ok()?, true),
                 ["open", sum, n] => out.open = (sum.parse().ok()?, n.parse().ok()?),
                 ["loss", step, v] => out.loss.push((step.parse().ok()?, v.parse().ok()?)),
                 ["validation", step, v] => out.validation.push((step.parse().ok()?, v.parse().ok()?)),
@@ -58,6 +65,8 @@ mod tests {
             validation: vec![(5, 1e300)],
             open: (-0.3, 2),
             seconds: 1.0 / 3.0,
+            timed: true,
+            step_times: vec![],
         };
         assert_eq!(History::from_text(&h.to_text()), Some(h));
         assert_eq!(History::from_text("loss 1"), None);

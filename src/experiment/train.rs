@@ -22,7 +22,6 @@ use crate::run::objective::{Mode, Solving};
 use crate::run::optim;
 use crate::run::pool::Pool;
 use crate::run::train::{StepReport, TrainConfig, Trainer};
-use crate::stage;
 use crate::term::interrupt::stop_requested;
 use serde_json::json;
 use std::sync::Arc;
@@ -102,7 +101,7 @@ impl<T: Real> Look<T> {
         let program = Compiled::solving(&v.objective, backend, pool)?.reading(store);
         let seed = mixed(seed, "validate");
         let mut columns = Columns::zeros(&v.objective.program.inputs, v.samples);
-        if let Some(source) = coupling::source(&v.hosts, seed, store, backend)? {
+        if let Some(source) = coupling::source(&v.hosts, seed, "validate", store, backend)? {
             source.fill(0, &mut columns).map_err(|d| *d)?;
         }
         Ok(Look { program, columns, every: v.every, samples: v.samples, seed })
@@ -156,23 +155,25 @@ fn statistics<T: Real>(trainer: &Trainer<T>) -> Vec<record::SolverStatistics> {
 }
 
 /// The trainer of a plan, with its parameters as the stage begins.
-fn trainer<T: Real>(
+#[allow(clippy::too_many_arguments)]
+pub fn trainer<T: Real>(
     plan: &TrainPlan,
     seed: u64,
     start: &Named<T>,
     store: &Arc<Store<T>>,
-    place: &Place<'_>,
+    stages: &[String],
+    stage: usize,
     backend: &dyn Backend<T>,
     pool: Pool,
 ) -> Result<Trainer<T>, Diagnostic> {
     let program = optimized(&plan.objective)?;
     let loss = program.output("loss").expect("an objective's program has a loss");
     // Every stage has random numbers of its own.
-    let own = if place.stage == 0 { seed } else { mixed(seed, &place.stages[place.stage]) };
-    let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, place.stages);
+    let own = if stage == 0 { seed } else { mixed(seed, &stages[stage]) };
+    let begin = |c: &[crate::ir::ParamDecl]| super::cell::begin(c, start, seed, stages);
     let theta_of = |c: &Compiled<T>| begin(&c.program().params);
     let mut sources = store.sources(&program, own)?;
-    sources.extend(coupling::source(&plan.hosts, own, store, backend)?);
+    sources.extend(coupling::source(&plan.hosts, own, "train", store, backend)?);
     sources.extend(rows::sources(&plan.datasets, own, backend, pool, &theta_of)?);
     let source: Option<Box<dyn ColumnSource<T>>> = if sources.is_empty() { None } else { Some(Box::new(sources)) };
     let config = TrainConfig {
@@ -182,15 +183,15 @@ fn trainer<T: Real>(
         ema: plan.ema.map(|decay| optim::Ema { decay }),
         clip: plan.clip,
     };
-    let mut trainer = if stage::solves(&program, loss) {
-        let objective = stage::objective(&program, loss)?;
+    let mut trainer = if crate::stage::solves(&program, loss) {
+        let objective = crate::stage::objective(&program, loss)?;
         Trainer::solving(&program, objective, solving(plan), backend, pool, config, source).map_err(|d| *d)?
     } else {
-        let gradient = stage::gradient(&program, loss)?;
+        let gradient = crate::stage::gradient(&program, loss)?;
         Trainer::new(&program, gradient, backend, pool, config, source).map_err(|d| *d)?
     };
     let theta = begin(&program.params);
-    trainer.begin(&theta, |name| super::cell::stage_of(name, place.stages).is_some());
+    trainer.begin(&theta, |name| super::cell::stage_of(name, stages).is_some());
     Ok(trainer)
 }
 
@@ -211,14 +212,15 @@ pub fn train<T: Real>(
     if plan.fresh {
         start.retain(|name, _| super::cell::stage_of(name, place.stages).is_some());
     }
-    let mut trainer = trainer(plan, seed, &start, store, place, backend, pool)?;
+    let mut trainer = trainer(plan, seed, &start, store, place.stages, place.stage, backend, pool)?;
     let look = plan.validation.as_ref().map(|v| Look::new(v, seed, store, backend, pool)).transpose()?;
     let compile = compile.elapsed().as_secs_f64();
     let path = place.folder.checkpoint(place.name);
-    let mut history = History::default();
+    let mut history = History { timed: plan.seconds.is_some(), ..History::default() };
     if shared.resume && path.exists() {
         history = restore(&mut trainer, &path, shared)?;
-        shared.forget(place, seed, trainer.steps())?;
+        let spent = shared.forget(place, seed, trainer.steps())?;
+        history.seconds = history.seconds.max(spent);
     } else if shared.resume {
         shared.forget(place, seed, 0)?;
     }
@@ -251,6 +253,7 @@ pub fn train<T: Real>(
         let clock = Instant::now();
         reports.clear();
         let result = trainer.run(&rates, &mut reports);
+        history.step_times.push(clock.elapsed().as_secs_f64() / n as f64);
         history.seconds = spent_before + began.elapsed().as_secs_f64();
         for r in &reports {
             history.open = (history.open.0 + r.loss, history.open.1 + 1);

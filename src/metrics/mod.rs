@@ -1,18 +1,24 @@
-//! Distances between sets of samples.
+//! Distances between sets of samples, and other numbers made of them.
 //!
 //! Two sets (`[sample][component]`, f64) -> a number with the size of its estimator. A distance between finite sets is
 //! never zero for equal laws, so [`floor`] measures it between independent true sets, and [`subsets`] and [`bootstrap`]
 //! give standard errors. Deliberately absent: sampling, reports, anything that depends on a model.
 
+mod entropy;
 mod kernel;
 mod transport;
 mod uncertainty;
+mod weights;
 
+pub use entropy::entropy;
 pub use kernel::{Bandwidths, MMD_BANDWIDTHS, energy_distance, mmd};
 pub use transport::{
     EXACT_LIMIT, directions, frechet, npe, sliced_wasserstein2, wasserstein1, wasserstein2, wasserstein2_squared,
 };
 pub use uncertainty::{Floor, bootstrap, floor, subsets};
+pub use weights::{
+    Measured, effective_sample_size, kolmogorov_floor, kolmogorov_smirnov, log_normalizer, total_variation,
+};
 
 use crate::numeric::assignment::AssignmentError;
 use crate::numeric::linalg::LinalgError;

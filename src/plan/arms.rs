@@ -3,7 +3,7 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, Forward, RunPlan, budget, errors, feasible, metrics};
+use super::{Arm, Axis, Forward, RunPlan, budget, errors, feasible, lint, metrics};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::value::Callee;
@@ -310,12 +310,12 @@ fn arm(
     let mut plans = Vec::new();
     // A faulty sampler makes every metric faulty in the same way: one report.
     let sampled = if generate.is_ok() { parts.generate } else { None };
-    for arg in &parts.evaluate {
-        let text = squeeze(sources.text(arg.value.span));
+    let entries = metrics::entries(&parts.evaluate, &|s| squeeze(sources.text(s)));
+    for (arg, text) in &entries {
         let mut fresh = |f: &mut dyn FnMut(Elaborator<'_>) -> Res<()>| {
             f(Elaborator::new(module, sources, sink, values.clone(), "generate"))
         };
-        match metrics::metric_plan(&mut fresh, arg, &text, sampled, parts.train, generate.is_err()) {
+        match metrics::metric_plan(&mut fresh, arg, text, sampled, parts.train, generate.is_err()) {
             Ok(m) => plans.push(m),
             Err(e) => note(Err(e)),
         }
@@ -327,6 +327,8 @@ fn arm(
                 | metrics::MetricKind::Parameters
                 | metrics::MetricKind::Energy(_)
                 | metrics::MetricKind::Mean(_)
+                | metrics::MetricKind::StepTime
+                | metrics::MetricKind::Weights(_)
         )
     });
     if let (Some(m), false) = (first, module.user.contains_key("target")) {
@@ -369,6 +371,12 @@ fn arm(
         _ => None,
     };
     let horizon = pictures.as_ref().map_or(1.0, |p| p.2);
+    if let (Some((v, ..)), Some(e), false) =
+        (&pictures, parts.generate.and_then(|b| b.get("sampler")), sink.has_errors())
+        && let Some(d) = lint::growth(v, e.value.span, |s| !sources.file(s.file).is_std)
+    {
+        sink.push(d);
+    }
     let (velocity, advance) = pictures.map_or((None, None), |(v, a, _)| (Some(v), Some(a)));
     if failed {
         return Err(Reported);

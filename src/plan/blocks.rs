@@ -142,6 +142,9 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             if !reached {
                 return Err(elab.report(errors::no_parameter(e.value.span)));
             }
+            for d in super::lint::objective(&elab.program, e.value.span) {
+                elab.report(super::feasible::blame(d, e.value.span, elab.sources));
+            }
             Ok(())
         }),
     };
@@ -150,6 +153,11 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     let batch = batch? as usize;
     let (steps, seconds) = budget::steps(&mut elab, block, &budget?, batch)?;
+    if let Some(e) = block.get("optimizer")
+        && let Some(d) = super::lint::rate_is_zero(&rate, steps, argument(Some(e), "lr").unwrap_or(e.value.span))
+    {
+        elab.report(d);
+    }
     Ok(TrainPlan {
         objective: elab.program,
         solvers,

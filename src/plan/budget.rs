@@ -3,7 +3,7 @@
 //! Keys of `train` -> numbers and programs. Invariant: exactly one budget is given. Deliberately absent: clocks.
 
 use super::blocks::{self, Block, TRAIN};
-use super::{Forward, Validation, errors};
+use super::{Forward, Validation, budget_errors, errors};
 use crate::elaborate::{Elaborator, Res, Value};
 use crate::ir::Program;
 use crate::source::Span;
@@ -31,7 +31,7 @@ pub(super) fn asked(elab: &mut Elaborator<'_>, block: Block<'_>) -> Res<Budget> 
     let e = match given.as_slice() {
         [] => return Err(block.missing(elab, "steps", "steps: 5_000", &TRAIN)),
         [e] => *e,
-        [a, b, ..] => return Err(elab.report(errors::two_budgets(&a.key, &b.key))),
+        [a, b, ..] => return Err(elab.report(budget_errors::two_budgets(&a.key, &b.key))),
     };
     match e.key.name.as_str() {
         "steps" => blocks::whole(elab, Some(e), 0, 1, 1 << 40).map(Budget::Steps),
@@ -60,7 +60,7 @@ pub(super) fn steps(
         && batch > rows
     {
         let at = block.get("batch").map_or(block.keyword.span, |b| b.value.span);
-        return Err(elab.report(errors::batch_exceeds_data(batch, rows, at, span)));
+        return Err(elab.report(budget_errors::batch_exceeds_data(batch, rows, at, span)));
     }
     match budget {
         Budget::Steps(n) => Ok((*n, None)),
@@ -71,8 +71,8 @@ pub(super) fn steps(
             counts.dedup();
             match counts.as_slice() {
                 [rows] => Ok(((n * *rows as f64 / batch as f64).ceil().max(1.0) as u64, None)),
-                [] => Err(elab.report(errors::epochs_without_data(key))),
-                [..] => Err(elab.report(errors::epochs_of_several(&counts, key))),
+                [] => Err(elab.report(budget_errors::epochs_without_data(key))),
+                [..] => Err(elab.report(budget_errors::epochs_of_several(&counts, key))),
             }
         }
         Budget::Evaluations(n) => {
@@ -80,7 +80,7 @@ pub(super) fn steps(
             match elab.field_calls() {
                 // Inside a solve the solver decides.
                 Some(calls) if calls > 0 => Ok((n.div_ceil(calls * batch as u64).max(1), None)),
-                Some(_) | None => Err(elab.report(errors::evaluations_unknown(at))),
+                Some(_) | None => Err(elab.report(budget_errors::evaluations_unknown(at))),
             }
         }
     }

@@ -35,10 +35,11 @@ pub fn check(program: &Program, at: Span, sources: &SourceMap, sink: &mut Sink) 
 }
 
 /// Moves a place within the library to where the user asked for it.
-fn blame(mut d: Diagnostic, at: Span, sources: &SourceMap) -> Diagnostic {
+pub fn blame(mut d: Diagnostic, at: Span, sources: &SourceMap) -> Diagnostic {
     let inside = d.primary.as_ref().is_none_or(|l| sources.file(l.span.file).is_std);
     if inside {
         let here = Label { span: at, text: "asked for here".to_owned() };
+        d.secondary.retain(|l| l.span != at);
         d.secondary.extend(d.primary.replace(here));
     }
     d

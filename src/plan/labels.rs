@@ -95,7 +95,8 @@ fn class(elab: &mut Elaborator<'_>, v: &Value, count: usize, names: &[String], s
 impl Labelled {
     /// Reports labels that nothing takes. What takes them may have a weight of zero.
     pub fn reaches(&self, elab: &mut Elaborator<'_>, value: NodeId, law: Span) -> Res<()> {
-        if elab.condition_taken() || crate::ir::reachable(&elab.program.dag, &[value], |_| false)[self.node.0 as usize] {
+        if elab.condition_taken() || crate::ir::reachable(&elab.program.dag, &[value], |_| false)[self.node.0 as usize]
+        {
             return Ok(());
         }
         let span = self.condition.1;
@@ -112,7 +113,7 @@ pub fn judged_by_test(module: &Module, target: &Program, metrics: &[MetricPlan],
     let mut first = true;
     for m in metrics {
         let d: Option<Diagnostic> = match m.kind {
-            MetricKind::Density { .. } => {
+            MetricKind::Density { .. } | MetricKind::Coverage { .. } => {
                 sound = false;
                 Some(label_errors::judged_by_training(&m.label, m.span, set.span))
             }
@@ -121,6 +122,9 @@ pub fn judged_by_test(module: &Module, target: &Program, metrics: &[MetricPlan],
             }
             MetricKind::Samples
             | MetricKind::Mean(_)
+            | MetricKind::Weights(_)
+            | MetricKind::Modes(_)
+            | MetricKind::StepTime
             | MetricKind::Energy(_)
             | MetricKind::Npe(_)
             | MetricKind::Evaluations

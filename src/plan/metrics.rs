@@ -1,11 +1,12 @@
 //! The registry of metrics, and what each needs from the program.
 
 use super::blocks::{self, Block};
+use super::metric_programs::{self as programs, Asked, Modes};
 use super::{Forward, MetricPlan, errors, label_errors, labels, means};
 use crate::elaborate::builtin::Builtin;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
 use crate::ir::Program;
-use crate::syntax::ast::{Arg, Entry, Expr, ExprKind};
+use crate::syntax::ast::{Arg, Entry, Expr, ExprKind, Ident};
 
 /// What a metric needs beside the samples.
 #[derive(Clone, Debug)]
@@ -19,11 +20,26 @@ pub enum MetricKind {
         density: Box<Forward>,
         /// Of the target.
         own: Option<Box<Program>>,
+        /// The target's entropy, where the law says it.
+        entropy: Option<f64>,
     },
     /// The sampler with the kinetic energy of its solve (outputs `x`, `energy`).
     Energy(Box<Forward>),
     /// As `Energy`, beside the exact cost between source and target.
     Npe(Box<Forward>),
+    /// Draws of the sampler with their log-densities under it and under an energy.
+    Weights(Box<Forward>),
+    /// Draws of the sampler with their log-density, and that of points of the target (input `x`).
+    Coverage {
+        /// Outputs `log_density`.
+        sampler: Box<Forward>,
+        /// Input `x`, output `log_density`.
+        density: Box<Forward>,
+    },
+    /// The modes of the target.
+    Modes(Box<Modes>),
+    /// Time of a training step.
+    StepTime,
     /// Evaluations of the field by the sampler.
     Evaluations,
     /// Trainable numbers.
@@ -63,15 +79,58 @@ pub const METRICS: &[MetricInfo] = &[
         "squared maximum mean discrepancy, Gaussian kernels of several widths (Gretton et al. 2012, eq. 3)",
     ),
     metric("frechet", Some(true), "Frechet distance of Gaussians fitted in raw coordinates; not FID"),
+    metric(
+        "mode_weights",
+        Some(true),
+        "total variation distance between the weights of the target's modes and their shares of 10,000 samples, by the \
+         modes' probabilities at each",
+    ),
     metric("nll", Some(true), "mean of minus the log-density at 10,000 fresh points of the target, nats"),
+    metric(
+        "bits_per_dim",
+        Some(true),
+        "nll in bits, over the number of components (Papamakarios et al. 2017, app. E.2)",
+    ),
     metric(
         "kl",
         Some(true),
         "KL divergence from the target to the flow at 10,000 fresh points, nats: nll minus the target's own",
     ),
+    metric(
+        "calibration",
+        Some(true),
+        "largest gap between the mass that the law states for its regions of highest density and the share of the target \
+         in them, 5,000 points (Hermans et al. 2022, def. 2.1)",
+    ),
+    metric(
+        "effective_sample_size",
+        Some(false),
+        "(sum w)^2 / (n sum w^2) of importance weights w from 10,000 samples to an energy (Kong 1992); takes the energy",
+    ),
+    metric(
+        "log_normalizer",
+        None,
+        "log of the mean importance weight to an energy, nats: a lower bound of log Z on average (Burda et al. 2016, eq. 8)",
+    ),
     metric("path_energy", Some(true), "mean of the integral of the squared velocity along sampled trajectories"),
     metric("npe", Some(true), "|path energy - W2^2| / W2^2 of source and target (Tong et al. 2024, §5.1)"),
+    metric(
+        "straightness",
+        Some(true),
+        "mean of the integral of |v|^2 minus |x1 - x0|^2 along trajectories (Liu et al. 2023, eq. 3); `flowc std straightness`",
+    ),
+    metric("inverse_error", Some(true), "mean distance of a point of the target from itself, solved back and forth"),
+    metric("log_volume", None, "mean of log |det dx1/dx0| along trajectories, nats"),
+    metric("solver_error", Some(true), "mean distance of a trajectory's end from that solved at a tolerance of 1e-6"),
+    metric(
+        "continuity_residual",
+        Some(true),
+        "mean of |d/dt log p + div v + v . grad log p| over times and points of a path (`path: straight`) between mixtures \
+         of normal laws; `flowc std continuity_residual`",
+    ),
+    metric("quality_by_steps", Some(true), "wasserstein2 with 1, 2, 5, 10, 20 and 100 steps of Euler: one line each"),
     metric("nfe", Some(true), "evaluations of the field for one sample, mean"),
+    metric("step_time", Some(true), "seconds of a training step, median over sections of training"),
     metric("parameters", None, "trainable numbers"),
     metric(
         "accuracy",
@@ -92,9 +151,15 @@ impl MetricPlan {
     pub fn programs(&self) -> impl Iterator<Item = &Program> {
         let own = self.generate.iter().map(|g| &g.sampler.program);
         let (forward, target): (Option<&Forward>, Option<&Program>) = match &self.kind {
-            MetricKind::Density { density, own } => (Some(&**density), own.as_deref()),
-            MetricKind::Energy(f) | MetricKind::Npe(f) | MetricKind::Mean(f) => (Some(&**f), None),
-            MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters => (None, None),
+            MetricKind::Density { density, own, .. } => (Some(&**density), own.as_deref()),
+            MetricKind::Energy(f) | MetricKind::Npe(f) | MetricKind::Weights(f) | MetricKind::Mean(f) => {
+                (Some(&**f), None)
+            }
+            MetricKind::Coverage { sampler, density } => (Some(&**density), Some(&sampler.program)),
+            MetricKind::Modes(m) => (None, Some(&m.program)),
+            MetricKind::Samples | MetricKind::StepTime | MetricKind::Evaluations | MetricKind::Parameters => {
+                (None, None)
+            }
         };
         own.chain(forward.map(|f| &f.program)).chain(target)
     }
@@ -112,7 +177,7 @@ pub fn metric_plan<'e>(
     let e = &arg.value;
     let mut mean = None;
     fresh(&mut |elab| {
-        if means::is_mean(&elab, e) {
+        if !measured(&elab, e) && means::is_mean(&elab, e) {
             mean = Some(means::plan(elab, arg, text, generate, train)?);
         }
         Ok(())
@@ -125,8 +190,9 @@ pub fn metric_plan<'e>(
         ExprKind::Call { callee, args, condition: None } => match &*callee.kind {
             ExprKind::Name(n) => {
                 let mut over = Vec::new();
+                let energy = takes_energy(n);
                 // What an unknown metric takes is not the question.
-                for a in args.iter().filter(|_| info(n).is_some()) {
+                for a in args.iter().filter(|a| info(n).is_some() && !(energy && a.label.is_none())) {
                     match &a.label {
                         Some(l) => over.push(Entry { key: l.clone(), value: a.value.clone() }),
                         None => {
@@ -161,7 +227,8 @@ pub fn metric_plan<'e>(
                 by_label(&mut elab, &name, o, generate)?;
                 continue;
             }
-            if !blocks::GENERATE.contains(&o.key.name.as_str()) {
+            let own = name == "continuity_residual" && o.key.name == "path";
+            if !own && !blocks::GENERATE.contains(&o.key.name.as_str()) {
                 return Err(elab.report(errors::unknown_key("metric", &o.key, &blocks::GENERATE)));
             }
         }
@@ -172,7 +239,7 @@ pub fn metric_plan<'e>(
             }
             return Err(Reported);
         }
-        if generate.is_none() && name != "parameters" {
+        if generate.is_none() && !matches!(name.as_str(), "parameters" | "step_time") {
             // One block is missing, however many metrics need it.
             let d = errors::no_samples(e.span);
             if elab.sink.items().iter().any(|o| o.code == d.code && o.message == d.message) {
@@ -183,7 +250,7 @@ pub fn metric_plan<'e>(
         out = Some(MetricPlan {
             label: text.to_owned(),
             name: info.name,
-            kind: MetricKind::Parameters,
+            kind: if name == "step_time" { MetricKind::StepTime } else { MetricKind::Parameters },
             generate: None,
             by_label: over.iter().any(|o| o.key.name == "by"),
             span: e.span,
@@ -204,9 +271,59 @@ pub fn metric_plan<'e>(
     plan.kind = match plan.name {
         "nfe" => MetricKind::Evaluations,
         "parameters" => MetricKind::Parameters,
-        "nll" | "kl" => {
+        "step_time" => MetricKind::StepTime,
+        "straightness" | "inverse_error" | "log_volume" | "solver_error" | "continuity_residual" => {
+            let asked = Asked { name: plan.name, span, solver };
+            let path = over.iter().find(|o| o.key.name == "path");
+            let mean = programs::mean(fresh, &asked, &mut |elab| {
+                let (law, _) = law(elab)?;
+                programs::of_field(elab, &asked, &law, path)
+            })?;
+            MetricKind::Mean(Box::new(mean))
+        }
+        "mode_weights" => {
+            MetricKind::Modes(Box::new(programs::modes(fresh, &Asked { name: plan.name, span, solver })?))
+        }
+        "effective_sample_size" | "log_normalizer" => {
+            let asked = Asked { name: plan.name, span, solver };
+            let args = match &*e.kind {
+                ExprKind::Call { args, .. } => args.iter().filter(|a| a.label.is_none()).collect(),
+                _ => vec![],
+            };
+            let [of] = args.as_slice() else {
+                return fresh(&mut |mut elab| {
+                    let help = format!("name a law with a log-density, e.g. `{}(ring)`", plan.name);
+                    let d = errors::meaningless_metric(plan.name, "it takes one energy", &help, span);
+                    Err(elab.report(d))
+                })
+                .and(Err(Reported));
+            };
+            let mut energy = |elab: &mut Elaborator<'_>| elab.top_expr(&of.value);
+            let f = programs::weighed(fresh, &asked, &mut |elab| law(elab).map(|(l, _)| l), Some(&mut energy))?;
+            MetricKind::Weights(Box::new(f))
+        }
+        "calibration" => {
+            let asked = Asked { name: plan.name, span, solver };
+            let drawn = programs::weighed(fresh, &asked, &mut |elab| law(elab).map(|(l, _)| l), None)?;
+            let mut density = None;
+            fresh(&mut |mut elab| {
+                let (law, at) = law(&mut elab)?;
+                let shape = elab.shape_of_draws("target", span)?;
+                let x = elab.input("x", shape);
+                let l = elab.log_density(&law, &Value::Node(x), None, at.span)?;
+                let n = elab.as_scalar(&l, at.span)?;
+                elab.program.outputs.push(("log_density".into(), n));
+                let default_solver = blocks::solver(&mut elab, solver, span)?;
+                let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
+                density = Some(Forward { program: elab.program, solvers, default_solver });
+                Ok(())
+            })?;
+            MetricKind::Coverage { sampler: Box::new(drawn), density: Box::new(density.ok_or(Reported)?) }
+        }
+        "nll" | "kl" | "bits_per_dim" => {
             let mut density = None;
             let mut own = None;
+            let mut entropy = None;
             fresh(&mut |mut elab| {
                 let (law, at) = law(&mut elab)?;
                 let shape = elab.shape_of_draws("target", span)?;
@@ -221,6 +338,9 @@ pub fn metric_plan<'e>(
                     return Err(elab.report(errors::volume_kept(at.span, Some((plan.name, e.span)))));
                 }
                 elab.program.outputs.push(("log_density".into(), n));
+                if let Some(d) = super::lint::corner(&elab.program, at.span) {
+                    elab.report(super::feasible::blame(d, at.span, elab.sources));
+                }
                 let default_solver = blocks::solver(&mut elab, solver, span)?;
                 let default_solver = super::noise::fit_solver(&mut elab, default_solver, solver, inherited, span)?;
                 let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
@@ -230,7 +350,9 @@ pub fn metric_plan<'e>(
             // `kl` needs the target's own density; `nll` is printed beside it where it is known.
             fresh(&mut |mut elab| {
                 let target = elab.role("target", span)?;
-                if plan.name == "nll" && !elab.has_density(&target) {
+                let stated = elab.fact(&target, false, span)?;
+                entropy = elab.number(&stated);
+                if (plan.name != "kl" || entropy.is_some()) && !elab.has_density(&target) {
                     return Ok(());
                 }
                 let shape = elab.shape_of_draws("target", span)?;
@@ -241,7 +363,7 @@ pub fn metric_plan<'e>(
                 own = Some(Box::new(elab.program));
                 Ok(())
             })?;
-            MetricKind::Density { density: Box::new(density.ok_or(Reported)?), own }
+            MetricKind::Density { density: Box::new(density.ok_or(Reported)?), own, entropy }
         }
         "path_energy" | "npe" => {
             let mut energy = None;
@@ -273,7 +395,7 @@ pub fn metric_plan<'e>(
         }
         _ => MetricKind::Samples,
     };
-    if !over.is_empty() && matches!(plan.kind, MetricKind::Samples | MetricKind::Evaluations) {
+    if !over.is_empty() && matches!(plan.kind, MetricKind::Samples | MetricKind::Modes(_) | MetricKind::Evaluations) {
         let mut own = None;
         fresh(&mut |elab| {
             own = Some(blocks::generate(elab, block, &over, arms_default())?);
@@ -283,6 +405,10 @@ pub fn metric_plan<'e>(
     }
     Ok(plan)
 }
+
+/// Metrics that compare two sets of samples.
+const DISTANCES: [&str; 6] =
+    ["wasserstein2", "wasserstein1", "sliced_wasserstein2", "energy_distance", "mmd", "frechet"];
 
 /// `by: label`: a distance between sets, whose two sides have labels.
 fn by_label(elab: &mut Elaborator<'_>, name: &str, o: &Entry, generate: Option<Block<'_>>) -> Res<()> {
@@ -295,7 +421,7 @@ fn by_label(elab: &mut Elaborator<'_>, name: &str, o: &Entry, generate: Option<B
     let wrong = |elab: &mut Elaborator<'_>, why: &str, cure: &str| {
         Err(elab.report(label_errors::by_label(name, why, cure, span)))
     };
-    if ["nll", "kl", "path_energy", "npe", "nfe", "parameters"].contains(&name) {
+    if !DISTANCES.contains(&name) {
         return wrong(elab, "it compares no two sets of samples", "distances are, e.g. `wasserstein2(by: label)`");
     }
     if generate.is_some_and(|b| b.get("labels").is_none()) {
@@ -305,6 +431,52 @@ fn by_label(elab: &mut Elaborator<'_>, name: &str, o: &Entry, generate: Option<B
         return wrong(elab, "the target has no labels", "give the data a `label:`");
     }
     Ok(())
+}
+
+/// Whether an entry is a metric of the registry, which the library may write as an objective; an objective of that name in the
+/// file comes first.
+fn measured(elab: &Elaborator<'_>, e: &Expr) -> bool {
+    let name = match &*e.kind {
+        ExprKind::Call { callee, .. } => &*callee.kind,
+        other => other,
+    };
+    matches!(name, ExprKind::Name(n) if n != "accuracy" && info(n).is_some() && !elab.module.user.contains_key(n))
+}
+
+/// Whether a metric is of the sampler against an energy, its one argument by position.
+fn takes_energy(name: &str) -> bool {
+    matches!(name, "effective_sample_size" | "log_normalizer")
+}
+
+/// The entries of `evaluate` with their texts; `quality_by_steps` stands for several.
+pub fn entries(evaluate: &[&Arg], text: &dyn Fn(crate::source::Span) -> String) -> Vec<(Arg, String)> {
+    let mut out: Vec<(Arg, String)> = Vec::new();
+    for arg in evaluate {
+        if !matches!(&*arg.value.kind, ExprKind::Name(n) if n == "quality_by_steps") {
+            out.push(((*arg).clone(), text(arg.value.span)));
+            continue;
+        }
+        for steps in EULER_STEPS {
+            let label = format!("wasserstein2(solver: euler(steps: {steps}))");
+            if !evaluate.iter().any(|a| text(a.value.span) == label) {
+                out.push((by_steps(arg.value.span, steps), label));
+            }
+        }
+    }
+    out
+}
+
+/// Steps of Euler at which `quality_by_steps` looks.
+const EULER_STEPS: [u32; 6] = [1, 2, 5, 10, 20, 100];
+
+/// `wasserstein2(solver: euler(steps: n))` at the place of a shorter word.
+fn by_steps(span: crate::source::Span, steps: u32) -> Arg {
+    let expr = |kind| Expr { kind: Box::new(kind), span };
+    let name = |n: &str| expr(ExprKind::Name(n.to_owned()));
+    let given = |label: &str, value| Arg { label: Some(Ident { name: label.to_owned(), span }), value };
+    let call = |f: &str, arg| expr(ExprKind::Call { callee: name(f), args: vec![arg], condition: None });
+    let number = expr(ExprKind::Number { value: f64::from(steps), is_int: true, text: steps.to_string() });
+    Arg { label: None, value: call("wasserstein2", given("solver", call("euler", given("steps", number)))) }
 }
 
 /// Samples that are made unless `count` says otherwise.

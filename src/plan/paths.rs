@@ -1,6 +1,6 @@
 //! The mathematics of a path: where it starts and ends, and whether its velocity is bounded.
 
-use super::errors;
+use super::{errors, path_errors};
 use crate::autodiff;
 use crate::elaborate::value::Callee;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
@@ -16,10 +16,35 @@ pub fn check_all(elab: &mut Elaborator<'_>, objective: &Value, span: Span) -> Re
     let Value::Fun(f) = objective else { return Ok(()) };
     let paths: Vec<Value> =
         f.given.iter().map(|(_, v)| v.clone()).filter(|v| Elaborator::is_kind(v, DefKind::Path)).collect();
+    let coupling = f.given.iter().map(|(_, v)| v).find(|v| is_coupling(v));
     for p in paths {
-        check(elab, &p, span)?;
+        if let Some(ends) = check(elab, &p, span)?
+            && let Some(start) = elab.start_law(coupling, span)
+            && !elab.is_centred_normal(&start)
+        {
+            let name = match &start {
+                Value::Law(l) if l.def.name == "normal" => "a normal law of another mean".to_owned(),
+                other => elab.describe(other),
+            };
+            elab.report(path_errors::source_not_gaussian(&ends, &name, span));
+        }
     }
     Ok(())
+}
+
+fn is_coupling(v: &Value) -> bool {
+    matches!(v, Value::Host(_) | Value::Builtin(_)) || Elaborator::is_kind(v, DefKind::Coupling)
+}
+
+/// A path that keeps a part of the other end at an end: of the data at the start, or of the source at the end.
+#[derive(Clone, Debug)]
+pub struct Leftover {
+    /// Its name.
+    pub path: String,
+    /// Where it was configured, or where the objective is.
+    pub span: Span,
+    /// Coefficient of the source at t = 1.
+    pub source: f64,
 }
 
 /// The value of the path and its derivative in t for fixed real endpoints, as programs of one input `t`; `None` if it
@@ -52,7 +77,8 @@ fn at(p: &Program, t: f64) -> (f64, f64) {
     }
 }
 
-fn check(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<()> {
+/// Reports what is wrong with a path; `Some` if it is exact for a Gaussian source only.
+fn check(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<Option<Leftover>> {
     // Where the path is named, e.g. in a `compare` list, says more than where the objective is.
     let span = match path {
         Value::Fun(f) if !elab.sources.file(f.span.file).is_std => f.span,
@@ -61,14 +87,14 @@ fn check(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<()> {
     let (name, defined) = match path {
         Value::Fun(f) => match &f.callee {
             Callee::Def(d) => (d.define.name.name.clone(), d.define.name.span),
-            Callee::Lambda { .. } => return Ok(()),
+            Callee::Lambda { .. } => return Ok(None),
         },
-        _ => return Ok(()),
+        _ => return Ok(None),
     };
     let defined = (!elab.sources.file(defined.file).is_std).then_some(defined);
     let (Some(of0), Some(of1)) = (coefficient(elab, path, 1.0, 0.0, span)?, coefficient(elab, path, 0.0, 1.0, span)?)
     else {
-        return Ok(());
+        return Ok(None);
     };
     let at0 = (at(&of0, 0.0).0, at(&of1, 0.0).0);
     let at1 = (at(&of0, 1.0).0, at(&of1, 1.0).0);
@@ -99,5 +125,6 @@ fn check(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<()> {
             }
         }
     }
-    Ok(())
+    let leftover = at0.1.abs() > 1e-9 || at1.0.abs() > 1e-9;
+    Ok(leftover.then(|| Leftover { path: name, span, source: at1.0 }))
 }

@@ -1,6 +1,7 @@
 //! A plan in print: every default, every arm.
 
 use super::{Arm, Rate, RunPlan};
+use crate::elaborate::sets::Rows;
 use crate::solve::{SolverConfig, Steps};
 use std::fmt::{Display, Formatter, Result};
 
@@ -18,6 +19,17 @@ fn solver(s: &SolverConfig) -> String {
         ),
     };
     format!("{}({steps})", s.method.name)
+}
+
+/// A few numbers, or one if they are all the same.
+fn numbers(all: &[f64]) -> String {
+    const SHOWN: usize = 12;
+    let short: Vec<String> = all.iter().take(SHOWN).map(|x| crate::diag::short(*x)).collect();
+    match all {
+        [first, rest @ ..] if rest.iter().all(|x| x == first) => short[0].clone(),
+        _ if all.len() > SHOWN => format!("{}, ... ({} in all)", short.join(", "), all.len()),
+        _ => short.join(", "),
+    }
 }
 
 fn arm(f: &mut Formatter<'_>, a: &Arm) -> Result {
@@ -42,7 +54,11 @@ fn arm(f: &mut Formatter<'_>, a: &Arm) -> Result {
         }
     }
     if let Some(g) = &a.generate {
-        writeln!(f, "  generate {} samples by {}", g.count, solver(&g.sampler.default_solver))?;
+        write!(f, "  generate {} samples by {}", g.count, solver(&g.sampler.default_solver))?;
+        match &g.labels {
+            Some(l) => writeln!(f, ", labels {} in turn", l.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))?,
+            None => writeln!(f)?,
+        }
     }
     for m in &a.metrics {
         writeln!(f, "  evaluate {}", m.label)?;
@@ -56,6 +72,23 @@ impl Display for Shown<'_> {
         writeln!(f, "seeds {:?}, {:?}", plan.seeds, plan.precision)?;
         for axis in &plan.axes {
             writeln!(f, "compare {} in {}", axis.name, axis.labels.join(", "))?;
+        }
+        for s in &plan.sets {
+            let [train, validation, test] = s.counts;
+            write!(f, "data {}: {train} rows train, {validation} validate, {test} test", s.name)?;
+            for i in &s.items {
+                write!(f, "; {} {:?}", i.name, i.shape)?;
+            }
+            match &s.classes {
+                Some(c) => writeln!(f, "; {} classes {}", c.len(), c.join(", "))?,
+                None => writeln!(f)?,
+            }
+            if let Rows::Table(t) = &s.rows
+                && let Some(scale) = &t.scale
+            {
+                writeln!(f, "  subtracted {}", numbers(&scale.mean))?;
+                writeln!(f, "  divided by {}", numbers(&scale.deviation))?;
+            }
         }
         for a in &plan.arms {
             writeln!(f, "arm {}", if a.labels.is_empty() { "(only)".to_owned() } else { a.labels.join(", ") })?;

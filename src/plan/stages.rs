@@ -6,7 +6,7 @@
 //! are the last axis of the comparison. Deliberately absent: what a stage computes.
 
 use super::blocks::Block;
-use super::errors;
+use super::{budget_errors, errors};
 use crate::diag::Sink;
 use crate::elaborate::Value;
 use crate::resolve::Module;
@@ -84,7 +84,7 @@ fn take(item: &Item, own: &mut Merged, sink: &mut Sink) {
             }
         }
         ItemKind::List { keyword, items } if keyword.name == "evaluate" => own.evaluate.extend(items.iter().cloned()),
-        other => sink.push(errors::misplaced_in_stage(word(other), &own.name, item.span)),
+        other => sink.push(budget_errors::misplaced_in_stage(word(other), &own.name, item.span)),
     }
 }
 

@@ -111,6 +111,9 @@ pub struct Cell {
     pub metrics: Vec<Metric>,
     /// Number of trained numbers.
     pub parameters: u64,
+    /// Seconds of a training step, one for each section of training.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub step_times: Vec<f64>,
     /// Where the time went.
     pub timings: Timings,
     /// One entry per phase that solved something.

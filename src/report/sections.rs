@@ -164,8 +164,7 @@ impl Page<'_> {
             )
         };
         let classes: Vec<String> = self.rows.iter().filter_map(|r| tables::by_class(&self.arms, r)).collect();
-        let classes =
-            if classes.is_empty() { String::new() } else { format!("<h3>By class</h3>{}", classes.concat()) };
+        let classes = if classes.is_empty() { String::new() } else { format!("<h3>By class</h3>{}", classes.concat()) };
         let numbers = tables::metrics(&self.arms, &self.rows) + &paragraph(&(note + ".")) + &classes;
         section("results", "Results", &(numbers + &grid(&bars) + &reading))
     }

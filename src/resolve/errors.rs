@@ -112,7 +112,8 @@ pub fn import_unknown(name: &str, from: &str, span: Span, known: &[&str]) -> Dia
 pub fn no_such_module(module: &str, span: Span, known: &[String]) -> Diagnostic {
     let d =
         Diagnostic::new(Code::ImportNotFound, format!("the library has no module `{module}`"), span, "no such module");
-    match suggest::nearest(module, known.iter().map(String::as_str)) {
+    let longer = known.iter().map(String::as_str).find(|k| k.starts_with(module));
+    match longer.or_else(|| suggest::nearest(module, known.iter().map(String::as_str))) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
         None => d.help(format!("modules are {}; a file is named in quotes: `use \"toy.flow\"`", known.join(", "))),
     }
@@ -157,4 +158,15 @@ pub fn nothing_to_set(name: &str, span: Span, known: &[String]) -> Diagnostic {
             d.help("set a name of the file (`width=64`), `seed`, `seeds`, `precision`, or a key: `train.steps=100`")
         }
     }
+}
+
+/// `W0202`
+pub fn unused_parameter(owner: &str, name: &Ident) -> Diagnostic {
+    Diagnostic::new(
+        Code::UnusedParameter,
+        format!("`{owner}` does not use its parameter `{}`", name.name),
+        name.span,
+        "nothing reads it",
+    )
+    .help(format!("use it, take it out, or call it `_{}` to say that this is meant", name.name))
 }

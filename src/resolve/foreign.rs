@@ -23,6 +23,8 @@ pub(super) fn word(name: &str) -> Option<&'static str> {
         "CFM" | "cfm" | "fm" | "conditional_flow_matching" => "the objective is `flow_matching(v, straight)`",
         "mle" | "nll_loss" | "likelihood" | "maximum_likelihood" => "the objective is `max_likelihood(flow(v))`",
         "mse" | "mse_loss" | "MSE" | "l2" => "a squared distance is `norm(a - b)^2`",
+        "inv" | "pinv" => "it is called `inverse(A)`",
+        "logdet" | "slogdet" => "it is called `log_det(A)`",
         "matmul" | "mm" | "bmm" => "the matrix product is `A @ x`",
         "pow" | "power" | "square" => "powers are written `x^2`",
         "divergence" | "trace" => "the divergence is `div(v(x, t), x)`",

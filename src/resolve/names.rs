@@ -34,7 +34,7 @@ pub struct FunDef {
     pub frozen: Option<Rc<str>>,
 }
 
-/// A law: two facets under one name, either may be missing.
+/// A law: facets under one name, any may be missing.
 #[derive(Debug)]
 pub struct LawDef {
     /// Its name.
@@ -43,14 +43,22 @@ pub struct LawDef {
     pub sampler: Option<Rc<FunDef>>,
     /// Its log-density.
     pub log_density: Option<Rc<FunDef>>,
+    /// Its entropy, where it is known.
+    pub entropy: Option<Rc<FunDef>>,
+    /// What it is a mixture of.
+    pub modes: Option<Rc<FunDef>>,
 }
 
 impl LawDef {
     /// Where it is defined.
     #[must_use]
     pub fn span(&self) -> Span {
-        let facet = self.sampler.as_ref().or(self.log_density.as_ref()).expect("a law has a facet");
-        facet.define.name.span
+        self.facets().next().expect("a law has a facet").define.name.span
+    }
+
+    /// Its facets, in the order of the struct.
+    pub fn facets(&self) -> impl Iterator<Item = &Rc<FunDef>> {
+        [&self.sampler, &self.log_density, &self.entropy, &self.modes].into_iter().flatten()
     }
 }
 
@@ -61,7 +69,7 @@ pub enum Def {
     Bind(Rc<ast::Expr>, Origin),
     /// `fn`, `net`, `field`, `path`, `objective`, `coupling`
     Fun(Rc<FunDef>),
-    /// `sampler` and `log_density`
+    /// `sampler`, `log_density`, `entropy` and `modes`
     Law(Rc<LawDef>),
     /// `param` at top level
     Param(Rc<ast::ParamDecl>),
@@ -116,7 +124,7 @@ impl Module {
     }
 }
 
-/// Adds one definition; the two facets of a law meet here.
+/// Adds one definition; the facets of a law meet here.
 fn add(
     into: &mut BTreeMap<String, Def>,
     declared: &mut BTreeMap<String, Span>,
@@ -126,11 +134,17 @@ fn add(
 ) {
     if let (Some(Def::Law(old)), Def::Law(new)) = (into.get(&name.name), &def) {
         let free = |a: &Option<_>, b: &Option<_>| a.is_none() || b.is_none();
-        if free(&old.sampler, &new.sampler) && free(&old.log_density, &new.log_density) {
+        let together = free(&old.sampler, &new.sampler)
+            && free(&old.log_density, &new.log_density)
+            && free(&old.entropy, &new.entropy)
+            && free(&old.modes, &new.modes);
+        if together {
             let merged = LawDef {
                 name: name.name.clone(),
                 sampler: old.sampler.clone().or_else(|| new.sampler.clone()),
                 log_density: old.log_density.clone().or_else(|| new.log_density.clone()),
+                entropy: old.entropy.clone().or_else(|| new.entropy.clone()),
+                modes: old.modes.clone().or_else(|| new.modes.clone()),
             };
             into.insert(name.name.clone(), Def::Law(Rc::new(merged)));
             return;
@@ -152,10 +166,12 @@ fn define(item: &ast::Item, d: &ast::Define, origin: Origin) -> Def {
         doc: item.doc.clone(),
         frozen: None,
     });
-    let name = d.name.name.clone();
+    let bare = LawDef { name: d.name.name.clone(), sampler: None, log_density: None, entropy: None, modes: None };
     match d.kind {
-        DefKind::Sampler => Def::Law(Rc::new(LawDef { name, sampler: Some(def), log_density: None })),
-        DefKind::LogDensity => Def::Law(Rc::new(LawDef { name, sampler: None, log_density: Some(def) })),
+        DefKind::Sampler => Def::Law(Rc::new(LawDef { sampler: Some(def), ..bare })),
+        DefKind::LogDensity => Def::Law(Rc::new(LawDef { log_density: Some(def), ..bare })),
+        DefKind::Entropy => Def::Law(Rc::new(LawDef { entropy: Some(def), ..bare })),
+        DefKind::Modes => Def::Law(Rc::new(LawDef { modes: Some(def), ..bare })),
         DefKind::Fn | DefKind::Net | DefKind::Field | DefKind::Path | DefKind::Objective | DefKind::Coupling => {
             Def::Fun(def)
         }

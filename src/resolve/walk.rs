@@ -1,12 +1,13 @@
 //! One walk over bodies: which names are read, and which a derivative operator differentiates in.
 
 use super::errors;
-use super::names::{Module, Origin};
+use super::names::{Def, Module, Origin};
 use crate::diag::{Code, Sink};
 use crate::elaborate::builtin::Builtin;
 use crate::source::Span;
 use crate::syntax::ast::{
-    Arg, Body, Define, Expr, ExprKind, Formal, Ident, Item, ItemKind, ParamInit, Pattern, Stmt, StmtKind, TypeExpr,
+    Arg, Body, DefKind, Define, Expr, ExprKind, Formal, Ident, Item, ItemKind, ParamInit, Pattern, Stmt, StmtKind,
+    TypeExpr,
 };
 use std::collections::{BTreeMap, HashSet};
 
@@ -121,14 +122,28 @@ pub(super) fn check_names(
     sink: &mut Sink,
 ) {
     let broken = sink.has_errors();
-    let mut walker = Walker { module, sink, scopes: Vec::new(), used: HashSet::new(), lost, inside: None };
+    let mut walker = Walker {
+        module,
+        sink,
+        scopes: Vec::new(),
+        used: HashSet::new(),
+        lost,
+        inside: None,
+        idle: Vec::new(),
+        handed_on: HashSet::new(),
+    };
     walker.items(&file.items);
-    let mut used = walker.used;
+    let (idle, handed_on, mut used) = (walker.idle, walker.handed_on, walker.used);
     used.extend(super::ROLES.map(String::from));
     // A name that is nowhere defined may be the axis that now seems unused.
     if broken || sink.items().iter().any(|d| d.code == Code::UnknownName) {
         module.used = used;
         return;
+    }
+    for (owner, name, is_input) in idle {
+        if name.span.file == file.id && used.contains(&owner) && !(is_input && handed_on.contains(&owner)) {
+            sink.push(errors::unused_parameter(&owner, &name));
+        }
     }
     // A file that is used may hold more than is needed here.
     for item in file.items.iter().filter(|i| i.span.file == file.id) {
@@ -176,6 +191,10 @@ struct Walker<'a> {
     lost: HashSet<String>,
     /// The definition whose body is walked.
     inside: Option<String>,
+    /// Parameters that their body does not read: definition, parameter, whether it is an input.
+    idle: Vec<(String, Ident, bool)>,
+    /// Names that are handed on as values, so that their header is given by whoever calls them.
+    handed_on: HashSet<String>,
 }
 
 impl Walker<'_> {
@@ -206,6 +225,17 @@ impl Walker<'_> {
     }
 
     fn metric(&mut self, e: &Expr) {
+        let name = match &*e.kind {
+            ExprKind::Call { callee, .. } => &*callee.kind,
+            other => other,
+        };
+        // An objective may be measured.
+        if let ExprKind::Name(n) = name
+            && let Some(Def::Fun(d)) = self.module.user.get(n)
+            && d.define.kind == DefKind::Objective
+        {
+            self.used.insert(n.clone());
+        }
         if let ExprKind::Call { args, .. } = &*e.kind {
             for a in args {
                 // `by: label` and like words are the metric's own.
@@ -219,8 +249,7 @@ impl Walker<'_> {
 
     fn define(&mut self, d: &Define) {
         self.scopes.push(BTreeMap::new());
-        let formals = d.header.inputs.iter().chain(&d.header.condition).chain(&d.header.config);
-        for f in formals {
+        for f in d.header.inputs.iter().chain(&d.header.condition).chain(&d.header.config) {
             self.formal(f);
         }
         if let Some(t) = &d.result {
@@ -229,6 +258,17 @@ impl Walker<'_> {
         self.inside = Some(d.name.name.clone());
         self.body(&d.body);
         self.inside = None;
+        // Configuration of a `net` or `field` chooses its parameters, that of a law may be for its other facet.
+        let own = matches!(d.kind, DefKind::Fn | DefKind::Path | DefKind::Objective | DefKind::Coupling);
+        let inputs = if d.kind == DefKind::Fn { d.header.inputs.as_slice() } else { &[] };
+        let config = if own { d.header.config.as_slice() } else { &[] };
+        for f in inputs.iter().chain(config) {
+            let unused = self.find(&f.name.name).is_some_and(|l| !l.used);
+            if unused && !f.name.name.starts_with('_') {
+                let is_input = !config.iter().any(|c| c.name.name == f.name.name);
+                self.idle.push((d.name.name.clone(), f.name.clone(), is_input));
+            }
+        }
         self.leave(true);
     }
 
@@ -337,6 +377,9 @@ impl Walker<'_> {
         }
         if self.module.lookup(name, Origin::User).is_some() {
             self.used.insert(name.to_owned());
+            if !called {
+                self.handed_on.insert(name.to_owned());
+            }
             return;
         }
         // A missing role is told by the program that needs it.

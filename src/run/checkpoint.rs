@@ -92,17 +92,8 @@ pub fn save<T: Real>(path: &Path, table: &ParamTable, state: &Checkpoint<T>) -> 
 /// # Errors
 /// `E0801` if there is no file, `E0804` if it is damaged or belongs to other parameters; the message says which.
 pub fn load<T: Real>(path: &Path, table: &ParamTable) -> Result<Checkpoint<T>, Box<Diagnostic>> {
-    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Box::new(Diagnostic::bare(Code::FileNotFound, format!("there is no checkpoint `{}`", path.display())))
-        }
-        _ => bad(path, format!("it cannot be read: {e}")),
-    })?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(path, format!("it is damaged: {e}")))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| bad(path, format!("it is damaged: {e}")))?;
-    let text = header.metadata().as_ref().and_then(|m| m.get(METADATA)).map_or("{}", String::as_str);
-    let metadata: BTreeMap<String, String> =
-        serde_json::from_str(text).map_err(|e| bad(path, format!("its metadata is damaged: {e}")))?;
+    let bytes = read_bytes(path)?;
+    let (metadata, tensors) = read_file(path, &bytes)?;
     let entry = |key: &str| {
         metadata
             .get(key)
@@ -112,10 +103,6 @@ pub fn load<T: Real>(path: &Path, table: &ParamTable) -> Result<Checkpoint<T>, B
     let number = |key: &str| {
         entry(key)?.parse::<u64>().map_err(|_| bad(path, format!("`{key}` in its metadata is not a whole number")))
     };
-    let format = entry("format")?;
-    if format != FORMAT {
-        return Err(bad(path, format!("its format is `{format}`, this flowc reads `{FORMAT}`")));
-    }
     let vector = |prefix: &str| -> Result<Vec<T>, Box<Diagnostic>> {
         let mut flat = vec![T::default(); table.len()];
         for e in table.entries() {
@@ -146,6 +133,66 @@ pub fn load<T: Real>(path: &Path, table: &ParamTable) -> Result<Checkpoint<T>, B
     }
     let (spec, notes) = (entry("spec")?.to_owned(), entry("notes")?.to_owned());
     Ok(Checkpoint { spec, seed: number("seed")?, step: number("step")?, theta, ema, memory, notes })
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Box<Diagnostic>> {
+    std::fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            let message = format!("there is no checkpoint `{}`", path.display());
+            Box::new(Diagnostic::bare(Code::FileNotFound, message).help("it is written while a run trains"))
+        }
+        _ => bad(path, format!("it cannot be read: {e}")),
+    })
+}
+
+/// The metadata and tensors of a file of this format.
+fn read_file<'b>(path: &Path, bytes: &'b [u8]) -> Result<(BTreeMap<String, String>, SafeTensors<'b>), Box<Diagnostic>> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(path, format!("it is damaged: {e}")))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| bad(path, format!("it is damaged: {e}")))?;
+    let text = header.metadata().as_ref().and_then(|m| m.get(METADATA)).map_or("{}", String::as_str);
+    let metadata: BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|e| bad(path, format!("its metadata is damaged: {e}")))?;
+    match metadata.get("format").map(String::as_str) {
+        Some(FORMAT) => Ok((metadata, tensors)),
+        Some(other) => Err(bad(path, format!("its format is `{other}`, this flowc reads `{FORMAT}`"))),
+        None => Err(bad(path, "it was not written by flowc: no `format` in its metadata".to_owned())),
+    }
+}
+
+/// Parameters by name.
+pub type ByName<T> = HashMap<String, Vec<T>>;
+
+/// Reads the step of a checkpoint and its parameters by name: averaged ones where they are averaged.
+///
+/// # Errors
+/// `E0801` if there is no file, `E0804` if it is damaged or of another precision.
+pub fn load_named<T: Real>(path: &Path) -> Result<(u64, ByName<T>), Box<Diagnostic>> {
+    let bytes = read_bytes(path)?;
+    let (metadata, tensors) = read_file(path, &bytes)?;
+    let entry = |key: &str| metadata.get(key).map_or("", String::as_str);
+    let step =
+        entry("step").parse().map_err(|_| bad(path, "`step` in its metadata is not a whole number".to_owned()))?;
+    let prefixes: Vec<String> = entry("memory").split(',').map(|m| format!("{m}/")).collect();
+    let averaged = entry("ema") == "true";
+    let mut named = HashMap::new();
+    for (name, view) in tensors.iter() {
+        if prefixes.iter().any(|p| p.len() > 1 && name.starts_with(p.as_str())) {
+            continue;
+        }
+        let own = match (averaged, name.strip_prefix("ema/")) {
+            (true, Some(own)) => own,
+            (false, None) => name,
+            (true, None) | (false, Some(_)) => continue,
+        };
+        if view.dtype() != dtype::<T>() {
+            let (is, want) = (view.dtype(), dtype::<T>());
+            return Err(bad(path, format!("`{name}` is stored as {is:?}, this run computes in {want:?}")));
+        }
+        let mut values = vec![T::default(); view.shape().iter().product()];
+        from_bytes(view.data(), &mut values);
+        named.insert(own.to_owned(), values);
+    }
+    Ok((step, named))
 }
 
 /// Writes an array, row-major, in NumPy's format; `values` has as many elements as `shape` says.

@@ -146,6 +146,16 @@ pub(super) struct Bench<T> {
     pub costs: Vec<Cost>,
 }
 
+impl<T> Bench<T> {
+    /// Elements of the buffers that every chunk needs.
+    pub fn len(&self) -> usize {
+        let desk = &self.desk;
+        let columns = desk.columns.iter().chain(&self.bars).map(|c| c.len()).sum::<usize>();
+        let own = desk.inputs.len() + desk.outputs.len() + desk.scratch.len() + desk.ends.len() + desk.observed.len();
+        columns + own + self.inputs.len() + self.outputs.len() + self.states.len() + self.captures.len()
+    }
+}
+
 /// What the solves of training cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -513,7 +523,8 @@ impl<T: Real> Objective<T> {
         slot: &mut [T],
     ) -> Result<Result<(), SolveError>, Stop> {
         let step = &self.forward.steps[i];
-        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(packed, i)?, &self.backs[i]) else {
+        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(packed, i)?, &self.backs[i])
+        else {
             return Err(internal("a solve without a transpose").into());
         };
         let Role::Solve { rows, dim, span, inits, results, at, count, .. } = &step.role else {
@@ -577,7 +588,8 @@ impl<T: Real> Objective<T> {
         }
         let mut capture = 0;
         for feed in &step.feeds {
-            if let (From::Column(c), true) = (&feed.from, map.captures[capture..].first().is_some_and(Option::is_some)) {
+            if let (From::Column(c), true) = (&feed.from, map.captures[capture..].first().is_some_and(Option::is_some))
+            {
                 for tile in 0..tiles {
                     let from = &captures[(tile * caps + capture) * LANES..][..feed.rows * LANES];
                     add_lanes(&mut bars[*c][column(tile, feed.rows)], from, lanes_of(n, tile));

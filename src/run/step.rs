@@ -7,8 +7,8 @@
 use super::Real;
 use super::buffer::Aligned;
 use super::data_cols::{ColumnSource, Columns};
-use super::feed::{DrawFeed, panels, transpose};
 use super::failure::worst;
+use super::feed::{DrawFeed, panels, transpose};
 use super::forward::Request;
 use super::objective::{self, ChunkOf, Objective, Part};
 use super::optim::{clip_scale, square_sum, tree_sum};
@@ -47,6 +47,16 @@ pub(super) enum Bench<T> {
     Tile { inputs: Aligned<T>, outputs: Aligned<T>, scratch: Aligned<T> },
     /// For the chunks of an objective that solves.
     Chunk(Box<objective::Bench<T>>),
+}
+
+impl<T> Bench<T> {
+    /// Elements of its buffers.
+    pub fn len(&self) -> usize {
+        match self {
+            Bench::Tile { inputs, outputs, scratch } => inputs.len() + outputs.len() + scratch.len(),
+            Bench::Chunk(bench) => bench.len(),
+        }
+    }
 }
 
 /// What a step evaluates.

@@ -448,6 +448,20 @@ impl<T: Real> Trainer<T> {
         self.work.flops() * self.config.batch as u64
     }
 
+    /// Bytes of parameters, their companions and buffers, before the first step: what solves keep of their marches comes on
+    /// top ([`Self::costs`]).
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let b = &self.buffers;
+        let kept = self.memory.iter().chain(&self.ema).map(|v| v.len()).sum::<usize>() + self.theta.len();
+        let parts = b.parts.iter().map(|p| p.packed.len() + p.gathered.len() + p.slots.len()).sum::<usize>();
+        let step = parts + b.sums.len() + b.gradient.len();
+        let bench = |m: &Mutex<Bench<T>>| m.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let width = |d: &InputDecl| d.shape.iter().product::<usize>();
+        let columns = b.columns.len() * self.config.batch * self.inputs.iter().map(width).sum::<usize>();
+        (kept + step + columns + self.benches.iter().map(bench).sum::<usize>()) * size_of::<T>()
+    }
+
     /// Inputs of the program, for sources of columns.
     #[must_use]
     pub fn inputs(&self) -> &[InputDecl] {

@@ -122,8 +122,7 @@ impl<T: Real> Quadrature<'_, '_, T> {
             let taken: [bool; LANES] =
                 std::array::from_fn(|l| tile * LANES + l < march.columns && lanes[l].accepted && !lanes[l].done);
             let Some(first) = taken.iter().position(|&t| t) else { continue };
-            let h: Lanes<T> =
-                std::array::from_fn(|l| if taken[l] { T::from_f64(lanes[l].h) } else { T::default() });
+            let h: Lanes<T> = std::array::from_fn(|l| if taken[l] { T::from_f64(lanes[l].h) } else { T::default() });
             let y = &march.ws.y[tile * block..(tile + 1) * block];
             let k = &march.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
             let outer = &march.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
@@ -136,9 +135,7 @@ impl<T: Real> Quadrature<'_, '_, T> {
                 }
                 let dim = rhs.dim();
                 self.augmented.inner(&self.state, outer, &mut self.inputs);
-                tile::place_time(&mut self.inputs, rhs.rows(), panels, |l| {
-                    lanes[l].t + method.c[stage] * lanes[l].h
-                });
+                tile::place_time(&mut self.inputs, rhs.rows(), panels, |l| lanes[l].t + method.c[stage] * lanes[l].h);
                 cover(&mut self.inputs, &taken, first, panels);
                 status(rhs.record(&self.inputs, &mut self.record, &mut self.scratch, panels))?;
                 for row in 0..dim {
@@ -216,8 +213,7 @@ impl<T: Real> Plan<'_, T> {
         };
         for piece in (0..=count).rev() {
             let (from, to): (Vec<f64>, Vec<f64>) = (0..n).map(|s| (time(s, piece + 1), time(s, piece))).unzip();
-            let problem =
-                Problem { samples: n, y0: &state, captures, t0: &from, t1: &to, observe: Observe::Nothing };
+            let problem = Problem { samples: n, y0: &state, captures, t0: &from, t1: &to, observe: Observe::Nothing };
             let config = SolverConfig { chunk: Some(n), ..config.clone() };
             let plan = Plan::new(&augmented, &config, &problem)?.controlling(2 * dim);
             let out = ChunkOut { ends: &mut ended, observed: &mut [], counts: &mut counts };
@@ -286,9 +282,8 @@ impl<T: Real> Plan<'_, T> {
             cover(&mut inputs, &taken, 0, LANES / PANEL);
             status(rhs.eval(&inputs, &mut slopes, &mut scratch, LANES / PANEL))?;
             for lane in 0..lanes {
-                let term = |row: usize| {
-                    block[(dim + row) * LANES + lane].to_f64() * slopes[row * LANES + lane].to_f64()
-                };
+                let term =
+                    |row: usize| block[(dim + row) * LANES + lane].to_f64() * slopes[row * LANES + lane].to_f64();
                 out.push((0..dim).map(term).sum());
             }
         }

@@ -113,7 +113,7 @@ fn named(item: &Item) -> Option<(&str, &'static str)> {
                 DefKind::Path => "path",
                 DefKind::Objective => "objective",
                 DefKind::Coupling => "coupling",
-                DefKind::Sampler | DefKind::LogDensity => "law",
+                DefKind::Sampler | DefKind::LogDensity | DefKind::Entropy | DefKind::Modes => "law",
             },
         )),
         ItemKind::Setting { .. }

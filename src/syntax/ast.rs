@@ -53,7 +53,7 @@ pub enum ItemKind {
     Bind { name: Ident, value: Expr },
     /// `seed 3`, `seeds 0..5`, `precision f64`
     Setting { name: Ident, value: Expr },
-    /// `fn`, `net`, `field`, `path`, `sampler`, `log_density`, `objective`, `coupling`
+    /// `fn`, `net`, `field`, `path`, `sampler`, `log_density`, `entropy`, `modes`, `objective`, `coupling`
     Define(Define),
     /// `param T: real = 0.5`
     Param(ParamDecl),
@@ -99,6 +99,10 @@ pub enum DefKind {
     Sampler,
     /// The log-density facet of a law.
     LogDensity,
+    /// The entropy facet of a law, nats.
+    Entropy,
+    /// The facet of a law that takes it apart: a list of (weight, of).
+    Modes,
     /// Draws pairs from two laws.
     Coupling,
 }
@@ -115,6 +119,8 @@ impl DefKind {
             DefKind::Objective => "objective",
             DefKind::Sampler => "sampler",
             DefKind::LogDensity => "log_density",
+            DefKind::Entropy => "entropy",
+            DefKind::Modes => "modes",
             DefKind::Coupling => "coupling",
         }
     }

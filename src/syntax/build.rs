@@ -175,6 +175,8 @@ impl Builder {
             "objective" => DefKind::Objective,
             "sampler" => DefKind::Sampler,
             "log_density" => DefKind::LogDensity,
+            "entropy" => DefKind::Entropy,
+            "modes" => DefKind::Modes,
             _ => DefKind::Coupling,
         };
         let mut signature = Parts::of(p.next());

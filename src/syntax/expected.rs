@@ -43,7 +43,9 @@ pub fn name(rule: Rule) -> &'static str {
         Rule::setting => "a setting such as `seeds 0..5`",
         Rule::setting_word => "`seed`, `seeds`, or `precision`",
         Rule::define => "a definition",
-        Rule::define_word => "`fn`, `net`, `field`, `path`, `objective`, `sampler`, `log_density`, or `coupling`",
+        Rule::define_word => {
+            "`fn`, `net`, `field`, `path`, `objective`, `sampler`, `log_density`, `entropy`, `modes`, or `coupling`"
+        }
         Rule::signature | Rule::name => "a name",
         Rule::header => "a header `(inputs | condition; configuration)`",
         Rule::formals | Rule::config | Rule::formal => "a parameter `name: type`",

@@ -304,6 +304,9 @@ pub fn hint(s: &Stop) -> Option<Hint> {
         "~" if s.takes(Rule::equals) && is_let(s) => {
             put("`=`", "a binding is `let x = value`, a draw is `draw x ~ law`")
         }
+        ":" if s.at == s.range.start + 1 && matches!(first, "seed" | "seeds" | "precision") => {
+            put("a value", format!("a setting has no colon: `{first} {}`", t.rest(s.at + 1, s.range.end)))
+        }
         ":" if two_before == "let" => put("`=`", format!("a `let` takes its type from its value: `let {before} = ..`")),
         ":" if inside == "[" && s.takes(Rule::square_close) => just("a slice is written `x[a..b]`"),
         ":" if s.takes(Rule::then_word) => put("`then`", "write `if c then a else b`"),
@@ -416,7 +419,8 @@ fn end_hint(s: &Stop) -> Option<Hint> {
 }
 
 /// Keywords of definitions.
-const DEFINITIONS: [&str; 8] = ["fn", "net", "field", "path", "objective", "sampler", "log_density", "coupling"];
+const DEFINITIONS: [&str; 10] =
+    ["fn", "net", "field", "path", "objective", "sampler", "log_density", "entropy", "modes", "coupling"];
 
 /// Whether the place is inside the header of a definition.
 fn is_header(s: &Stop) -> bool {

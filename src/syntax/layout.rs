@@ -16,7 +16,7 @@ pub const MAX_NESTING: usize = 64;
 pub const MAX_CHAIN: usize = 512;
 
 /// Words that begin a declaration.
-pub const DECLARATIONS: [&str; 20] = [
+pub const DECLARATIONS: [&str; 22] = [
     "fn",
     "net",
     "field",
@@ -24,6 +24,8 @@ pub const DECLARATIONS: [&str; 20] = [
     "objective",
     "sampler",
     "log_density",
+    "entropy",
+    "modes",
     "coupling",
     "tableau",
     "param",
@@ -72,6 +74,15 @@ pub struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
+    /// The text from a token to the end of another, or `..` if there is none or too much.
+    pub fn rest(&self, from: usize, to: usize) -> &'a str {
+        if from >= to || to > self.all.len() {
+            return "..";
+        }
+        let text = &self.text[self.all[from].start as usize..self.all[to - 1].end as usize];
+        if text.len() <= 40 && !text.contains('\n') { text } else { ".." }
+    }
+
     /// The text of token `i`; empty past the end.
     #[must_use]
     pub fn word(&self, i: usize) -> &'a str {

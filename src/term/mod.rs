@@ -5,10 +5,12 @@
 //! stderr (progress). Invariant: results are the same text with and without a terminal, colours aside. Deliberately absent:
 //! diagnostics (`diag::render`) and anything a program would parse (`metrics.jsonl`, `record.json`).
 
+mod costs;
 pub mod interrupt;
 mod progress;
 mod summary;
 
+pub use costs::{Cost, differences, prediction};
 pub use progress::{Phase, Progress};
 pub use summary::{metric_table, summary};
 

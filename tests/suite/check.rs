@@ -20,6 +20,7 @@ pub const RUN_TIME: &[Code] = &[
     Code::FileNotFound,
     Code::CannotWrite,
     Code::ExpectFailed,
+    Code::SinkhornNotConverged,
     Code::BadCheckpoint,
     Code::OtherVersion,
     Code::FolderInUse,

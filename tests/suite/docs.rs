@@ -1,10 +1,13 @@
 //! What the documents say is true: their specs are accepted, their tables are complete.
 
+use crate::lang::elaborate;
 use flowc::diag::{Code, Severity, Sink, render};
 use flowc::driver::{self, Compiled};
+use flowc::elaborate::Value;
 use flowc::elaborate::builtin::Builtin;
 use flowc::plan::METRICS;
 use flowc::source::SourceMap;
+use flowc::syntax::ast::ItemKind;
 use std::path::Path;
 
 fn read(path: &str) -> String {
@@ -48,7 +51,7 @@ fn complaints(name: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn complete_specs_of_the_documents_are_accepted_without_a_warning() {
-    for (path, least) in [("grammar/README.md", 6), ("README.md", 1)] {
+    for (path, least) in [("grammar/README.md", 6), ("grammar/TUTORIAL.md", 2), ("README.md", 1)] {
         let found = flow(&read(path), "flow");
         assert!(found.len() >= least, "{path} shows specs");
         for b in found {
@@ -58,22 +61,47 @@ fn complete_specs_of_the_documents_are_accepted_without_a_warning() {
     }
 }
 
+/// What a fragment may lean on, where it does not define it.
+const FRAME: [(&str, &str); 3] = [
+    ("source", "source = normal(dim: 2)"),
+    ("target", "target = moons()"),
+    ("v", "field v(x, t | y: class[10]) = mlp(concat(x, t, embed(y, 4)), hidden: [8], out: dim(x))"),
+];
+
+/// A fragment is part of a spec: its names resolve, its bindings have values, and those that are claims hold.
 #[test]
-fn fragments_of_the_documents_are_read() {
+fn fragments_of_the_documents_hold_within_a_frame() {
     let mut count = 0;
-    for path in ["grammar/README.md", "README.md"] {
+    for path in ["grammar/README.md", "grammar/TUTORIAL.md", "README.md"] {
         for b in flow(&read(path), "flow fragment") {
             let mut sources = SourceMap::default();
             let mut sink = Sink::default();
-            let id = sources.add(format!("{path}:{}", b.line), b.text.as_str(), false);
+            let id = sources.add("fragment.flow", b.text.as_str(), false);
             let file = flowc::syntax::parse(id, &b.text, &mut sink);
-            assert!(!file.items.is_empty(), "{path}:{} holds items", b.line);
-            let faults = sink.finish();
-            assert!(faults.is_empty(), "{}", render::plain(&faults, &sources));
+            assert!(!sink.has_errors(), "{path}:{}: {}", b.line, render::plain(&sink.finish(), &sources));
+            let mut bound = Vec::new();
+            let mut names = Vec::new();
+            for i in &file.items {
+                match &i.kind {
+                    ItemKind::Bind { name, .. } => bound.push(name.name.clone()),
+                    ItemKind::Define(d) => names.push(d.name.name.clone()),
+                    _ => {}
+                }
+            }
+            let given = |n: &str| bound.iter().chain(&names).any(|m| m == n);
+            let frame: String = FRAME.iter().filter(|(n, _)| !given(n)).map(|(_, l)| format!("{l}\n")).collect();
+            let (values, faults, sources) = elaborate(&format!("{frame}{}", b.text), |e, span| {
+                let value = |n: &String| (n.clone(), e.role(n, span).is_ok_and(|v| !matches!(v, Value::Bool(false))));
+                bound.iter().map(value).collect::<Vec<_>>()
+            });
+            let faults: Vec<_> = faults.into_iter().filter(|d| d.code.severity() == Severity::Error).collect();
+            assert!(faults.is_empty(), "{path}:{}: {}", b.line, render::plain(&faults, &sources));
+            let wrong: Vec<_> = values.iter().filter(|(_, fine)| !fine).collect();
+            assert!(wrong.is_empty(), "{path}:{}: {wrong:?}", b.line);
             count += 1;
         }
     }
-    assert!(count > 0);
+    assert!(count > 3);
 }
 
 #[test]

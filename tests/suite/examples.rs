@@ -59,7 +59,8 @@ fn complete(text: &str, file: &File) -> String {
     };
     add(!defines(file, "source"), "source = normal(dim: 2)");
     add(!defines(file, "target"), "target = moons()");
-    let train = block(file, "train", text);
+    let stages = file.items.iter().any(|i| matches!(i.kind, ItemKind::Stage { .. }));
+    let train = stages || block(file, "train", text);
     let own_sampler = block(file, "generate", text) && !text.contains("(v") && !defines(file, "v");
     add(!defines(file, "v") && !own_sampler, "field v(x, t) = mlp(concat(x, t), hidden: [8], out: dim(x))");
     add(!train && !own_sampler, "train { objective: flow_matching(v, straight), steps: 1 }");

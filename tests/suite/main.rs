@@ -1,10 +1,12 @@
 //! Every test of flowc, one module a part: one binary to link.
 
 mod autodiff;
+mod averages;
 mod backend;
 mod backward;
 mod check;
 mod cli;
+mod coupling;
 mod data;
 mod detest;
 mod docs;
@@ -19,16 +21,19 @@ mod kernels;
 mod lang;
 mod library;
 mod metrics;
+mod mistakes;
 mod mutants;
 mod numeric;
 mod print;
 mod programs;
 mod report;
 mod report_records;
+mod resume;
 mod rng;
 mod robust;
 mod run;
 mod sde;
+mod small_matrices;
 mod solve;
 mod stage;
 mod stages;

@@ -165,6 +165,7 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         loss_floor: None,
         metrics,
         parameters: 33_922,
+        step_times: vec![2e-3],
         timings: Timings { compile: 0.21, train: 38.4 + arm as f64, generate: 1.92, evaluate: 6.1 },
         solver: vec![generated],
         samples: Some(Points { total: 10_000, ..Points::subsample(&flat(&ends), 2, 2_000) }),

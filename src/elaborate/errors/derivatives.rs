@@ -96,3 +96,15 @@ pub fn diff_of_vector(operator: &str, (target, shape): (&str, &str), span: Span,
         "`jacobian({e}, {target})` is the matrix of derivatives, `jvp({e}, {target}, w)` one in a direction; a velocity is `diff({e}, t)`"
     ))
 }
+
+/// `E0404`
+pub fn through_steps(operator: &str, target: &str, span: Span, of: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::DerivativeOfSteps,
+        format!("`{operator}` in `{target}`, which only decides comparisons, `floor` or `sign`"),
+        span,
+        "the derivative would be zero wherever it exists",
+    )
+    .label(of, format!("between its jumps this does not move with `{target}`"))
+    .help("a discrete draw is constant to derivatives; smooth the step, e.g. `sigmoid((a - b) / 0.1)` for `a > b`")
+}

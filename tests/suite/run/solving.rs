@@ -193,7 +193,8 @@ train {{ objective: chain, batch: 130, steps: 1, solver: dopri5(steps: 2) }}"
 
 #[test]
 fn observed_states_pull_on_parameters() {
-    for (solver, within) in [("rk4(steps: 3)", 1e-8), ("dopri5(steps: 2)", 1e-8), ("tsit5(rtol: 1e-11, atol: 1e-11)", 1e-6)]
+    for (solver, within) in
+        [("rk4(steps: 3)", 1e-8), ("dopri5(steps: 2)", 1e-8), ("tsit5(rtol: 1e-11, atol: 1e-11)", 1e-6)]
     {
         let text = format!(
             "{HEAD}net enter(x: vec[2]) -> vec[2] = dense(x, out: 2)

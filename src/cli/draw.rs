@@ -1,0 +1,161 @@
+//! `flowc sample`, `flowc density`: a trained law, used.
+//!
+//! A run folder -> samples or log-densities as .npy, with the parameters of its checkpoint. Deliberately absent: training.
+
+use super::run::Machine;
+use super::started::{self, Started};
+use super::{Format, RUN, SPEC, complain, print_all};
+use crate::diag::{Code, Diagnostic};
+use crate::experiment::{self, Drawn, Wanted};
+use crate::numeric::stats::Summary;
+use crate::report::number;
+use clap::Args;
+use ndarray_npy::read_npy;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Which law of a run.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The run: its folder, its id, or its spec's name (the newest run)
+    run: PathBuf,
+    /// The arm of a comparison; a,b means both labels [default: the first]
+    #[arg(long, value_name = "LABEL")]
+    arm: Option<String>,
+    /// The seed of the training [default: the first]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// Arguments of `flowc sample`.
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    #[command(flatten)]
+    which: Which,
+    /// How many samples [default: the spec's count]
+    #[arg(short, long, value_name = "N")]
+    n: Option<usize>,
+    /// Which samples: 0 are those of the run itself, 1, 2, ... are others
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    draw: u64,
+    /// Where they go, as float64 rows
+    #[arg(short, long, value_name = "FILE", default_value = "samples.npy")]
+    out: PathBuf,
+}
+
+/// Arguments of `flowc density`.
+#[derive(Debug, Args)]
+pub struct DensityArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Points: a .npy array, one row a point
+    points: PathBuf,
+    /// Where log-densities go, in nats
+    #[arg(short, long, value_name = "FILE", default_value = "density.npy")]
+    out: PathBuf,
+}
+
+/// Opens a run and evaluates.
+fn evaluate(which: &Which, more: &str, wanted: &Wanted<'_>) -> Result<Drawn, u8> {
+    let refuse = |d: &Diagnostic, code: u8| {
+        complain(d);
+        code
+    };
+    let path = started::find(Some(&which.run)).map_err(|d| refuse(&d, SPEC))?;
+    let started = Started::read(&path).map_err(|d| refuse(&d, SPEC))?;
+    started.same_version(&path).map_err(|d| refuse(&d, SPEC))?;
+    let (compiled, _, plan) = started.compile(&path, more).map_err(|d| refuse(&d, SPEC))?;
+    let Some(plan) = plan else {
+        print_all(&compiled, Format::Text);
+        return Err(SPEC);
+    };
+    let arm = match &which.arm {
+        None => 0,
+        Some(label) => {
+            let only = plan.clone().only(std::slice::from_ref(label)).map_err(|d| refuse(&d, SPEC))?;
+            let last = only.arms.iter().rfind(|a| label.split(',').all(|l| a.labels.iter().any(|o| o == l.trim())));
+            plan.arms.iter().position(|a| last.is_some_and(|l| l.labels == a.labels)).unwrap_or(0)
+        }
+    };
+    // Of stages without a word about them the last.
+    let arm = if which.arm.is_none() && !plan.stages.is_empty() { plan.stages.len() - 1 } else { arm };
+    let seed = which.seed.unwrap_or(plan.seeds[0]);
+    if !plan.seeds.contains(&seed) {
+        let known: Vec<String> = plan.seeds.iter().map(u64::to_string).collect();
+        let d = Diagnostic::bare(Code::BadValue, format!("the run has no seed {seed}"));
+        return Err(refuse(&d.help(format!("its seeds are {}", known.join(", "))), SPEC));
+    }
+    let options = which.machine.options(started.interpret).map_err(|d| refuse(&d, SPEC))?;
+    experiment::evaluate(&plan, arm, seed, &path, options, wanted).map_err(|d| {
+        super::run::complain_in(&d, &compiled.sources);
+        RUN
+    })
+}
+
+fn write(out: &Path, shape: &[usize], values: &[f64]) -> Result<(), u8> {
+    crate::run::checkpoint::write_npy(out, shape, values).map_err(|d| {
+        complain(&d);
+        RUN
+    })
+}
+
+/// `flowc sample`
+pub fn sample(args: &SampleArgs) -> ExitCode {
+    let wanted = Wanted::Samples { count: args.n, draw: args.draw };
+    let outcome = evaluate(&args.which, "", &wanted).and_then(|d| {
+        write(&args.out, &[d.rows, d.width], &d.values)?;
+        println!("{} samples of {} numbers in {}", number::count(d.rows as u64), d.width, args.out.display());
+        Ok(())
+    });
+    ExitCode::from(outcome.err().unwrap_or(0))
+}
+
+/// `flowc density`
+pub fn density(args: &DensityArgs) -> ExitCode {
+    let points = match points(&args.points) {
+        Ok(p) => p,
+        Err(d) => {
+            complain(&d);
+            return ExitCode::from(SPEC);
+        }
+    };
+    let (n, width) = points.dim();
+    let values: Vec<f64> = points.iter().copied().collect();
+    let wanted = Wanted::Density { points: &values, width };
+    // A run that evaluates no likelihood is asked for one.
+    let outcome = evaluate(&args.which, "\nevaluate [nll(count: 1)]\n", &wanted).and_then(|d| {
+        write(&args.out, &[n], &d.values)?;
+        let s = Summary::of(&d.values);
+        let mean = if n > 1 { number::with_error(s.mean, s.error()) } else { number::plain(s.mean) };
+        println!("mean log-density {mean} nats at {} points, in {}", number::count(n as u64), args.out.display());
+        Ok(())
+    });
+    ExitCode::from(outcome.err().unwrap_or(0))
+}
+
+/// Rows of an array of float32 or float64.
+fn points(path: &Path) -> Result<ndarray::Array2<f64>, Diagnostic> {
+    let double = read_npy::<_, ndarray::ArrayD<f64>>(path);
+    let array = match double {
+        Ok(a) => a,
+        Err(first) => match read_npy::<_, ndarray::ArrayD<f32>>(path) {
+            Ok(a) => a.mapv(f64::from),
+            Err(_) => {
+                let d = Diagnostic::bare(Code::FileNotFound, format!("`{}` cannot be read: {first}", path.display()));
+                return Err(d.help("points are a .npy array of float32 or float64, one row a point"));
+            }
+        },
+    };
+    let bad = |shape: &[usize]| {
+        let d = Diagnostic::bare(Code::BadValue, format!("points in `{}` have shape {shape:?}", path.display()));
+        d.help("one row a point: shape (points, coordinates)")
+    };
+    let shape = array.shape().to_vec();
+    match shape.as_slice() {
+        [n, w] if *n > 0 && *w > 0 => array.into_dimensionality().map_err(|_| bad(&shape)),
+        [n] if *n > 0 => array.into_shape_with_order((*n, 1)).map_err(|_| bad(&shape)),
+        _ => Err(bad(&shape)),
+    }
+}

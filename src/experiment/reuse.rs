@@ -1,0 +1,241 @@
+//! What a trained run can do afterwards: draw more samples, tell log-densities; and what a run would cost before it is one.
+//!
+//! A plan + the checkpoints of a run folder -> numbers; a plan alone -> [`Prediction`]s. Deliberately absent: training on.
+
+use super::cell::{Named, gather};
+use super::programs::{Compiled, Draw};
+use super::schedule::fingerprint;
+use super::sets::Store;
+use super::train::trainer;
+use super::{Engine, Options, cell_name};
+use crate::backend::{Backend, Precision};
+use crate::codegen::Jit;
+use crate::diag::{Code, Diagnostic};
+use crate::folder;
+use crate::interp::Interp;
+use crate::plan::{Arm, MetricKind, RunPlan};
+use crate::run::Real;
+use crate::run::checkpoint;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What is asked of a trained law.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// Samples: how many (the spec's count without a number), and which: 0 are those of the run.
+    Samples {
+        /// How many.
+        count: Option<usize>,
+        /// Which.
+        draw: u64,
+    },
+    /// Log-densities at points, row-major.
+    Density {
+        /// The points.
+        points: &'a [f64],
+        /// Coordinates of a point.
+        width: usize,
+    },
+}
+
+/// Rows of numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// How many rows.
+    pub rows: usize,
+    /// Numbers of a row.
+    pub width: usize,
+    /// Row-major.
+    pub values: Vec<f64>,
+}
+
+/// Evaluates the law of an arm with the parameters that a seed ended with.
+///
+/// # Errors
+/// `E0801`, `E0804` if its checkpoints are not there or damaged; `E0510` if the law has no density; whatever a solve reports.
+pub fn evaluate(
+    plan: &RunPlan,
+    arm: usize,
+    seed: u64,
+    path: &Path,
+    options: Options,
+    wanted: &Wanted<'_>,
+) -> Result<Drawn, Diagnostic> {
+    match (plan.precision, options.engine) {
+        (Precision::F32, Engine::Jit(isa)) => {
+            evaluate_in::<f32>(plan, arm, seed, path, &Jit::new(isa), options, wanted)
+        }
+        (Precision::F64, Engine::Jit(isa)) => {
+            evaluate_in::<f64>(plan, arm, seed, path, &Jit::new(isa), options, wanted)
+        }
+        (Precision::F32, Engine::Interp) => evaluate_in::<f32>(plan, arm, seed, path, &Interp, options, wanted),
+        (Precision::F64, Engine::Interp) => evaluate_in::<f64>(plan, arm, seed, path, &Interp, options, wanted),
+    }
+}
+
+fn evaluate_in<T: Real>(
+    plan: &RunPlan,
+    arm: usize,
+    seed: u64,
+    path: &Path,
+    backend: &dyn Backend<T>,
+    options: Options,
+    wanted: &Wanted<'_>,
+) -> Result<Drawn, Diagnostic> {
+    let named = learned::<T>(plan, arm, seed, path)?;
+    let arm = &plan.arms[arm];
+    let store = Store::new(&plan.sets, backend, options.pool)?;
+    let nothing = |what: &str, help: &str| Diagnostic::bare(Code::MissingBlock, what.to_owned()).help(help.to_owned());
+    match wanted {
+        Wanted::Samples { count, draw } => {
+            let g = arm.generate.as_ref().ok_or_else(|| {
+                nothing("the spec of this run generates nothing", "add `generate { sampler: flow(v) }` and run it")
+            })?;
+            let c = Compiled::solving(&g.sampler, backend, options.pool)?.reading(&store);
+            let theta = gather(&c, &named, seed, &plan.stages);
+            let n = count.unwrap_or(g.count);
+            let out = c.run(&theta, Draw { seed, purpose: "sample", step: *draw }, n, &[])?;
+            let x = out.output("x").ok_or_else(|| Diagnostic::bare(Code::Internal, "a sampler without samples"))?;
+            Ok(Drawn {
+                rows: n,
+                width: x.values.len() / n.max(1),
+                values: x.values.iter().map(|v| v.to_f64()).collect(),
+            })
+        }
+        Wanted::Density { points, width } => {
+            let density = arm.metrics.iter().find_map(|m| match &m.kind {
+                MetricKind::Density { density, .. } => Some(density),
+                _ => None,
+            });
+            let help = "its sampler needs a `log_density`, and the spec a `generate` block";
+            let f = density.ok_or_else(|| nothing("the law of this run has no log-density", help))?;
+            let dim: usize =
+                f.program.inputs.iter().filter(|d| d.rows.is_none()).map(|d| d.shape.iter().product::<usize>()).sum();
+            if dim != *width {
+                let d = Diagnostic::bare(
+                    Code::ShapeMismatch,
+                    format!("the points have {width} coordinates, the law has {dim}"),
+                );
+                return Err(d.help("one row a point"));
+            }
+            let c = Compiled::solving(f, backend, options.pool)?.reading(&store);
+            let theta = gather(&c, &named, seed, &plan.stages);
+            let x: Vec<T> = points.iter().map(|v| T::from_f64(*v)).collect();
+            let rows = points.len() / width;
+            let out = c.run(&theta, Draw { seed, purpose: "density", step: 0 }, rows, &[&x])?;
+            let values = out.outputs.first().map(|o| o.values.iter().map(|v| v.to_f64()).collect()).unwrap_or_default();
+            Ok(Drawn { rows, width: 1, values })
+        }
+    }
+}
+
+/// What an arm has learned with a seed, stages before it included: from checkpoints.
+fn learned<T: Real>(plan: &RunPlan, arm: usize, seed: u64, path: &Path) -> Result<Named<T>, Diagnostic> {
+    let first = (0..=arm).rev().find(|&i| plan.arms[i].stage.is_none_or(|s| s == 0)).unwrap_or(arm);
+    let mut named = Named::new();
+    let mut key = String::new();
+    for i in first..=arm {
+        let a = &plan.arms[i];
+        if let Some(t) = &a.train {
+            key = format!("{key}/{}", fingerprint(t));
+            // Arms that train alike have one checkpoint: that of the first.
+            let owner = (0..=i).find(|&j| chain_key(plan, j) == key).unwrap_or(i);
+            let name = cell_name(plan, &plan.arms[owner], seed);
+            let file = folder::checkpoint_in(path, name.as_deref());
+            let (_, own) = checkpoint::load_named::<T>(&file).map_err(|d| *d)?;
+            named.extend(own.into_iter().filter(|(n, _)| super::cell::stage_of(n, &plan.stages).is_none()));
+        }
+        if let Some(s) = a.stage {
+            let kept: Vec<_> = named
+                .iter()
+                .filter(|(n, _)| super::cell::stage_of(n, &plan.stages).is_none())
+                .map(|(n, v)| (format!("{}.{n}", plan.stages[s]), v.clone()))
+                .collect();
+            named.extend(kept);
+        }
+    }
+    Ok(named)
+}
+
+/// What was trained up to an arm.
+fn chain_key(plan: &RunPlan, arm: usize) -> String {
+    let first = (0..=arm).rev().find(|&i| plan.arms[i].stage.is_none_or(|s| s == 0)).unwrap_or(arm);
+    (first..=arm).filter_map(|i| plan.arms[i].train.as_ref()).map(|t| format!("/{}", fingerprint(t))).collect()
+}
+
+/// What the training of an arm will cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The arm.
+    pub labels: Vec<String>,
+    /// Trained numbers.
+    pub parameters: u64,
+    /// Floating-point operations of a step, by the back end's count.
+    pub flops: u64,
+    /// Bytes of the trainer.
+    pub bytes: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Seconds, if those are the budget.
+    pub budget: Option<f64>,
+    /// Seconds of a step, measured over a few that are thrown away.
+    pub step: f64,
+    /// An earlier arm that trains alike: this one costs nothing.
+    pub shared: bool,
+}
+
+/// Time of the steps that are measured.
+const PROBE: Duration = Duration::from_millis(60);
+
+/// Compiles every training of a plan and measures a few steps of each.
+///
+/// # Errors
+/// Whatever would end the run before its first steps.
+pub fn predict(plan: &RunPlan, options: Options) -> Result<Vec<Prediction>, Diagnostic> {
+    match (plan.precision, options.engine) {
+        (Precision::F32, Engine::Jit(isa)) => predict_in::<f32>(plan, &Jit::new(isa), options),
+        (Precision::F64, Engine::Jit(isa)) => predict_in::<f64>(plan, &Jit::new(isa), options),
+        (Precision::F32, Engine::Interp) => predict_in::<f32>(plan, &Interp, options),
+        (Precision::F64, Engine::Interp) => predict_in::<f64>(plan, &Interp, options),
+    }
+}
+
+fn predict_in<T: Real>(
+    plan: &RunPlan,
+    backend: &dyn Backend<T>,
+    options: Options,
+) -> Result<Vec<Prediction>, Diagnostic> {
+    let store = Store::new(&plan.sets, backend, options.pool)?;
+    let mut known: Vec<String> = Vec::new();
+    let mut out = Vec::new();
+    for (i, arm) in plan.arms.iter().enumerate() {
+        let Arm { labels, train: Some(t), .. } = arm else { continue };
+        let key = chain_key(plan, i);
+        let shared = known.contains(&key);
+        known.push(key);
+        let stage = arm.stage.unwrap_or(0);
+        let mut trainer = trainer(t, plan.seeds[0], &Named::new(), &store, &plan.stages, stage, backend, options.pool)?;
+        let (mut steps, mut reports) = (0, Vec::new());
+        // The first steps warm up.
+        trainer.run(&[0.0; 2], &mut reports).map_err(|d| *d)?;
+        let began = Instant::now();
+        while !shared && began.elapsed() < PROBE {
+            trainer.run(&[0.0; 4], &mut reports).map_err(|d| *d)?;
+            steps += 4;
+        }
+        let step = if steps > 0 { began.elapsed().as_secs_f64() / f64::from(steps) } else { 0.0 };
+        let trained =
+            trainer.table().entries().iter().filter(|e| super::cell::stage_of(&e.name, &plan.stages).is_none());
+        out.push(Prediction {
+            labels: labels.clone(),
+            parameters: trained.map(|e| e.range.len() as u64).sum(),
+            flops: trainer.flops(),
+            bytes: trainer.bytes() as u64,
+            steps: t.steps,
+            budget: t.seconds,
+            step,
+            shared,
+        });
+    }
+    Ok(out)
+}
