@@ -8,9 +8,9 @@ use flowc::ir::Program;
 use flowc::kernels::Isa;
 use flowc::plan::TrainPlan;
 use flowc::run::Real;
-use flowc::run::objective::{Cost, Mode, Solving};
 use flowc::run::optim::{Optimizer, Rule};
 use flowc::run::pool::Pool;
+use flowc::run::solving::{Cost, Mode, Solving};
 use flowc::run::train::{StepReport, TrainConfig, Trainer};
 use flowc::{autodiff, opt, stage};
 
@@ -44,11 +44,8 @@ impl Objective {
     ) -> Trainer<T> {
         let loss = self.program.output("loss").expect("a loss");
         let plan = stage::objective(&self.program, loss).expect("stages");
-        let solving = Solving {
-            solvers: self.plan.solvers.clone(),
-            default_solver: self.plan.default_solver.clone(),
-            mode,
-        };
+        let solving =
+            Solving { solvers: self.plan.solvers.clone(), default_solver: self.plan.default_solver.clone(), mode };
         let config = TrainConfig { seed: 3, batch: self.plan.batch, optimizer, ema: None, clip: None };
         let pool = Pool::new(Some(threads));
         Trainer::solving(&self.program, plan, solving, backend, pool, config, None).expect("compiles")
@@ -187,7 +184,8 @@ train {{ objective: chain, batch: 130, steps: 1, solver: dopri5(steps: 2) }}"
     differences(&text.replace("* MORE", ""), 1e-7);
     // What is constant to derivatives adds nothing, also across a solve.
     let plain = gradient(&mut objective(&text.replace("* MORE", "")).trainer(&jit(), 1, KEPT, SGD));
-    let stopped = gradient(&mut objective(&text.replace("* MORE", "+ stop(sum(a) * b.s)")).trainer(&jit(), 1, KEPT, SGD));
+    let stopped =
+        gradient(&mut objective(&text.replace("* MORE", "+ stop(sum(a) * b.s)")).trainer(&jit(), 1, KEPT, SGD));
     assert_eq!(plain, stopped);
 }
 
