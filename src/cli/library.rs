@@ -67,8 +67,17 @@ fn shelves() -> Vec<Shelf> {
         .collect();
     items.sort_by(|a, b| a.name.cmp(&b.name));
     all.push(Shelf { name: "builtins", about: "Of the language itself: what it cannot be told.".into(), items });
-    let items = METRICS.iter().map(|m| own(m.name, "metrics", "metric", m.doc, "")).collect();
-    all.push(Shelf { name: "metrics", about: "What `evaluate` lists.".into(), items });
+    // Some metrics are written in the language; the others stand beside them.
+    let at = all.iter().position(|s| s.name == "metrics").unwrap_or_else(|| {
+        all.push(Shelf { name: "metrics", about: "What `evaluate` lists.".into(), items: Vec::new() });
+        all.len() - 1
+    });
+    for m in METRICS {
+        if !all[at].items.iter().any(|i| i.name == m.name) {
+            all[at].items.push(own(m.name, "metrics", "metric", m.doc, ""));
+        }
+    }
+    all[at].items.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
 

@@ -85,6 +85,8 @@ builtins! {
     RawNormal "raw_normal" "raw_normal(n)" "n independent standard normals; without n: one";
     OptimalTransport "optimal_transport" "optimal_transport(a, b, batch: 256, pairs: permute | resample, condition: none)" "exact minibatch optimal transport of squared distance";
     Sinkhorn "sinkhorn" "sinkhorn(a, b, epsilon, batch: 256, pairs: permute | resample, condition: none, tolerance: 1e-6, iterations: 10_000)" "entropic minibatch optimal transport: pairs drawn from Sinkhorn's plan";
+    Trajectories "trajectories" "trajectories(field, start: x0 | law, times: list, count: 1, solver: ...)" "a set of curves that a known field makes: a draw is (times, states)";
+    Segments "segments" "segments(data, length: n)" "runs of n neighbouring times of trajectories, all of them: a draw is (times, states)";
     Dataset "dataset" "dataset(law, count: n)" "n draws of a law or coupling, made once; every epoch of training shuffles them";
     File "file" "file(\"x.csv\", features:, label:, standardize:, split:, seed:, header:, delimiter:)" "the rows of a csv, tsv, npy, npz or idx file";
     PerFeature "per_feature" "per_feature" "mean 0 and deviation 1 of each feature";

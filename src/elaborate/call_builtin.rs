@@ -165,6 +165,8 @@ impl Elaborator<'_> {
             Builtin::RawNormal => self.raw(DrawKind::Normal, b, &args),
             Builtin::OptimalTransport | Builtin::Sinkhorn => self.transport(b, &args),
             Builtin::Dataset => self.dataset(&args),
+            Builtin::Trajectories => self.trajectories(&args),
+            Builtin::Segments => self.segments(&args),
             Builtin::File => self.file(&args),
             Builtin::Exact
             | Builtin::Permute

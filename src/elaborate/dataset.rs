@@ -66,16 +66,22 @@ impl Elaborator<'_> {
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), &site);
         inner.calls.clone_from(&self.calls);
         let drawn = inner.draw_from(&d.law, span)?;
-        let (parts, condition): (Vec<Value>, Option<Value>) = match &drawn {
-            Value::Tuple(s) => (s.items.iter().map(|(_, v)| v.clone()).collect(), s.condition.clone()),
+        let (mut parts, class) = match &drawn {
+            Value::Tuple(s) => {
+                let items = s.items.iter().map(|(_, v)| v.clone()).collect();
+                let class = match &s.condition {
+                    Some(Value::Class(c)) => Some(*c),
+                    Some(_) | None => None,
+                };
+                (items, class)
+            }
             v => (vec![v.clone()], None),
         };
+        parts.extend(class.map(|c| Value::Node(c.node)));
         for (i, v) in parts.iter().enumerate() {
             let n = inner.node(v, span)?;
             inner.program.outputs.push((format!("x{i}"), n));
         }
-        let label = inner.label_of(&drawn);
-        inner.program.outputs.extend(label.map(|n| ("label".to_owned(), n)));
         let trained = inner.program.params.iter().any(|p| !inner.is_frozen(&p.name));
         if trained || !inner.hosts.is_empty() || !inner.datasets.is_empty() {
             return Err(inner.report(errors::trained_rows(d.span)));
@@ -85,21 +91,21 @@ impl Elaborator<'_> {
         let solvers = inner.solvers.iter().map(|s| (**s).clone()).collect();
         let program = inner.program;
         let shapes: Vec<Vec<usize>> = program.outputs.iter().map(|(_, n)| program.dag.shape(*n).to_vec()).collect();
-        let nodes: Vec<Value> =
+        let mut nodes: Vec<Value> =
             shapes.into_iter().enumerate().map(|(i, s)| Value::Node(self.input(&format!("x{i}"), s))).collect();
         let first = self.program.inputs.len() - nodes.len();
         let inputs = (first..first + nodes.len()).map(|i| InputId(i as u32)).collect();
         let count = d.count;
         self.datasets.push(DatasetUse { site, count, program, solvers, default_solver, inputs, span: d.span });
-        // The label is a row's last part.
-        let mut nodes = nodes;
-        let condition = match (label.and_then(|_| nodes.pop()), condition) {
-            (Some(Value::Node(node)), Some(Value::Class(c))) => Some(Value::Class(Class { node, count: c.count })),
-            (label, _) => label,
+        let condition = match (class, &drawn) {
+            (Some(c), _) => match nodes.pop() {
+                Some(Value::Node(node)) => Some(Value::Class(Class { node, ..c })),
+                _ => None,
+            },
+            (None, Value::Tuple(s)) => s.condition.as_ref().map(|_| Value::None),
+            (None, _) => return nodes.pop().ok_or(Reported),
         };
-        match nodes.as_slice() {
-            [one] if !matches!(drawn, Value::Tuple(_)) => Ok(one.clone()),
-            _ => Ok(Value::Tuple(Rc::new(Seq { condition, ..Seq::clone(&Seq::plain(nodes)) }))),
-        }
+        let items = nodes.into_iter().map(|v| (None, v)).collect();
+        Ok(Value::Tuple(Rc::new(Seq { items, condition })))
     }
 }

@@ -31,6 +31,7 @@ pub mod sets;
 mod shape;
 mod solve;
 mod stages;
+mod trajectories;
 pub mod value;
 
 pub use call::{Args, Named};

@@ -48,6 +48,15 @@ pub enum Rows {
     Table(Arc<Table>),
     /// Drawn by the host once for each seed, before training: an output for each item, then `label` if there are classes.
     Drawn(Box<Drawn>),
+    /// All runs of `length` neighbours along the first axis, of extent `times`, of the rows of another set.
+    Windows {
+        /// The other set.
+        of: Arc<Set>,
+        /// Extent of the axis.
+        times: usize,
+        /// Neighbours taken.
+        length: usize,
+    },
 }
 
 /// A law of which so many draws are kept.

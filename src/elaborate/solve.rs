@@ -110,7 +110,7 @@ impl Elaborator<'_> {
     }
 
     /// The elements of a vector that is known at compile time.
-    fn known_vector(&self, n: NodeId) -> Option<Vec<f64>> {
+    pub(super) fn known_vector(&self, n: NodeId) -> Option<Vec<f64>> {
         let dag = &self.program.dag;
         if dag.level(n) > crate::ir::Level::Const {
             return None;
@@ -184,7 +184,7 @@ impl Elaborator<'_> {
 }
 
 /// Two neighbours that do not go the way from the first time to the last; infinite or not a number counts.
-fn out_of_order(times: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn out_of_order(times: &[f64]) -> Option<(f64, f64)> {
     let forward = times.last() >= times.first();
     times
         .windows(2)

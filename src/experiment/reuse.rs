@@ -230,7 +230,7 @@ fn predict_in<T: Real>(
             labels: labels.clone(),
             parameters: trained.map(|e| e.range.len() as u64).sum(),
             flops: trainer.flops(),
-            bytes: trainer.bytes() as u64,
+            bytes: trainer.bytes(),
             steps: t.steps,
             budget: t.seconds,
             step,

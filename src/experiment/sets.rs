@@ -53,7 +53,7 @@ impl<T: Real> Store<T> {
         let mut store = Store { sets: sets.to_vec(), drawers: vec![], made: Mutex::default() };
         for set in sets {
             let drawer = match &set.rows {
-                Rows::Table(_) => None,
+                Rows::Table(_) | Rows::Windows { .. } => None,
                 Rows::Drawn(d) => {
                     let default_solver = d.default_solver.clone();
                     let Some(default_solver) = default_solver else { return Err(missing("a set without a solver")) };
@@ -92,6 +92,20 @@ impl<T: Real> Store<T> {
                 }
                 SplitRows { count: rows.len(), parts }
             }),
+            Rows::Windows { of: whole, times, length } => {
+                let rows = self.made(whole.id, seed)?;
+                let windows = |rows: &SplitRows<T>| {
+                    let part = |(values, width): &(Arc<[T]>, usize)| {
+                        let inner = width / times;
+                        let runs = values
+                            .chunks_exact((*width).max(1))
+                            .flat_map(|row| row.windows(length * inner).step_by(inner));
+                        (runs.flatten().copied().collect(), length * inner)
+                    };
+                    SplitRows { count: rows.count * (times - length + 1), parts: rows.parts.iter().map(part).collect() }
+                };
+                [windows(&rows[0]), windows(&rows[1]), windows(&rows[2])]
+            }
             Rows::Drawn(_) => {
                 let drawer = self.drawers[set as usize].as_ref().ok_or_else(|| missing("a set that nothing draws"))?;
                 let n: usize = of.counts.iter().sum();

@@ -24,6 +24,7 @@ mod noise;
 mod only;
 mod path_errors;
 mod paths;
+mod pictures;
 mod show;
 pub(crate) mod solver;
 mod stages;

@@ -86,7 +86,8 @@ pub(crate) fn configure(
                 match (key, word.as_deref()) {
                     ("controller", Some("pi")) => adaptive.controller = Controller::pi(),
                     ("controller", Some("i")) => adaptive.controller = Controller::i(),
-                    ("controller", _) => return bad(elab, "\"pi\" or \"i\""),
+                    ("controller", Some("pid")) => adaptive.controller = Controller::pid(),
+                    ("controller", _) => return bad(elab, "\"pi\", \"i\" or \"pid\""),
                     ("norm", Some("rms")) => adaptive.norm = Norm::Rms,
                     ("norm", Some("max")) => adaptive.norm = Norm::Max,
                     ("norm", _) => return bad(elab, "\"rms\" or \"max\""),

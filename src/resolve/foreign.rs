@@ -44,7 +44,7 @@ pub(super) fn word(name: &str) -> Option<&'static str> {
         "True" => "it is written `true`",
         "False" => "it is written `false`",
         "None" | "null" | "nil" => "it is written `none`",
-        "file" | "dataset" | "csv" | "load" | "trajectories" | "segments" => {
+        "file" | "dataset" | "csv" | "load" => {
             "this version reads no data files: source and target are laws, e.g. `moons(noise: 0.05)`"
         }
         "adjoint" | "backprop" | "reversible" | "checkpoint" => {

@@ -35,7 +35,7 @@ pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Op
                         Cause::TooManySteps => (
                             Code::TooManySteps,
                             "it took too many steps",
-                            "loosen `rtol` and `atol`, allow more with `max_steps`, or train a smoother field",
+                            "loosen `rtol` and `atol`, allow more with `max_steps`, or train a smoother field; where something decays much faster than the span is long (a stiff equation), steps of an explicit method stay small whatever the tolerance",
                         ),
                         Cause::NonFinite => (
                             Code::NonFiniteState,
@@ -45,7 +45,10 @@ pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Op
                     };
                     let sample = first_sample + (start + worst.sample) as u64;
                     let (t, h) = (short(worst.t), short(worst.h));
-                    let words = format!("sample {sample} cannot be solved: {why} at t = {t} with step {h}");
+                    let share = (100.0 * worst.progress).floor();
+                    let words = format!(
+                        "sample {sample} cannot be solved: {why} at t = {t} with step {h}, {share} % of the way"
+                    );
                     found = Some((worst.progress, Box::new(Diagnostic::bare(code, words).help(cure))));
                 }
             }

@@ -412,10 +412,9 @@ impl<T: Real> Trainer<T> {
         self.work.flops() * self.config.batch as u64
     }
 
-    /// Bytes of parameters, their companions and buffers, before the first step: what solves keep of their marches comes on
-    /// top ([`Self::costs`]).
+    /// Bytes of parameters, their companions and buffers, and the most that tapes of solves kept so far.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> u64 {
         let b = &self.buffers;
         let kept = self.memory.iter().chain(&self.ema).map(|v| v.len()).sum::<usize>() + self.theta.len();
         let parts = b.parts.iter().map(|p| p.packed.len() + p.gathered.len() + p.slots.len()).sum::<usize>();
@@ -423,7 +422,9 @@ impl<T: Real> Trainer<T> {
         let bench = |m: &Mutex<Bench<T>>| m.lock().unwrap_or_else(PoisonError::into_inner).len();
         let width = |d: &InputDecl| d.shape.iter().product::<usize>();
         let columns = b.columns.len() * self.config.batch * self.inputs.iter().map(width).sum::<usize>();
-        (kept + step + columns + self.benches.iter().map(bench).sum::<usize>()) * size_of::<T>()
+        let numbers = kept + step + columns + self.benches.iter().map(bench).sum::<usize>();
+        let tapes: u64 = self.costs().iter().map(|(_, c)| c.bytes.0).sum();
+        (numbers * size_of::<T>()) as u64 + tapes
     }
 
     /// Inputs of the program, for sources of columns.

@@ -23,6 +23,8 @@ pub(super) struct Clock {
     pub after_rejection: bool,
     /// Logarithm of the last accepted step's error.
     pub log_error: f64,
+    /// Logarithm of the error of the accepted step before that.
+    pub log_error_before: f64,
     /// Length of the whole span.
     pub span: f64,
 }
@@ -65,11 +67,13 @@ impl Clock {
         let c = law.controller;
         if error <= 1.0 {
             let log_error = libm::log(error.max(LEAST_ERROR));
-            let exponent = -c.alpha / law.q * log_error + c.beta / law.q * self.log_error;
+            let trend = c.beta / law.q * self.log_error - c.gamma / law.q * self.log_error_before;
+            let exponent = -c.alpha / law.q * log_error + trend;
             let factor = (c.safety * libm::exp(exponent)).clamp(c.min_factor, c.max_factor);
             let factor = if self.after_rejection { factor.min(1.0) } else { factor };
             self.t = self.after();
             self.wanted = self.h * factor;
+            self.log_error_before = self.log_error;
             self.log_error = log_error.max(libm::log(LEAST_REMEMBERED));
             self.after_rejection = false;
             return Verdict::Accepted;

@@ -88,4 +88,13 @@ fn cost_and_error_of_dopri5() {
     let equal_cost = error * (f64::from(cost) / f64::from(cost_pi)).powi(5);
     eprintln!("integral {cost} {error:e}, proportional-integral {cost_pi} {error_pi:e}, at equal cost {equal_cost:e}");
     assert!(error_pi < equal_cost, "integral {cost} {error:e}, proportional-integral {cost_pi} {error_pi:e}");
+    // At equal error: the tolerance at which it errs as much as integral control does at 1e-6 costs it less.
+    let looser = 1e-6 * error / error_pi;
+    let (cost_equal, error_equal) = cost_and_error(looser, Controller::pi());
+    eprintln!("at tolerance {looser:e}: {cost_equal} evaluations, error {error_equal:e}");
+    assert!(cost_equal <= cost && error_equal < 1.2 * error, "{cost_equal} {error_equal:e} at {looser:e}");
+    // With the derivative term: within the same bounds.
+    let (cost_pid, error_pid) = cost_and_error(1e-6, Controller::pid());
+    eprintln!("proportional-integral-derivative {cost_pid} {error_pid:e}");
+    assert!(cost_pid < 13_000 && error_pid < 1e-5, "{cost_pid} {error_pid:e}");
 }

@@ -104,6 +104,24 @@ fn fragments_of_the_documents_hold_within_a_frame() {
     assert!(count > 3);
 }
 
+/// What the tutorial shows as wrong is refused with the code that it prints, and what `flowc new` writes is what it explains.
+#[test]
+fn the_tutorial_shows_what_happens() {
+    let tutorial = read("grammar/TUTORIAL.md");
+    let all = blocks(&tutorial);
+    let wrong: Vec<usize> = (0..all.len()).filter(|i| all[*i].info == "flow wrong").collect();
+    assert!(!wrong.is_empty());
+    for i in wrong {
+        let shown = all[i + 1..].iter().find(|b| b.info == "text").expect("what flowc says");
+        let found = driver::check_text("mine.flow", &all[i].text);
+        assert!(found.iter().any(|d| shown.text.starts_with(d.code.number())), "{}", shown.text);
+    }
+    let template = read("src/cli/templates/moons.flow");
+    let bare: String =
+        template.lines().filter(|l| !l.starts_with("//") && !l.is_empty()).map(|l| format!("{l}\n")).collect();
+    assert_eq!(all.iter().find(|b| b.info == "flow").expect("a spec").text, bare);
+}
+
 #[test]
 fn the_readme_shows_the_spec_that_it_runs() {
     let spec = read("specs/moons_fm.flow");

@@ -122,7 +122,7 @@ fn every_name_says_shapes_source_and_example() {
         };
         need(!e.doc.summary().is_empty(), "has no text");
         need(!e.doc.shapes.is_empty() || category == "tableaux", "does not say its shapes");
-        let known = ["math", "schedules", "laws"].contains(&category.as_str());
+        let known = ["math", "schedules", "laws", "metrics"].contains(&category.as_str());
         need(!e.doc.source.is_empty() || known, "does not say its source");
         need(!e.doc.example.is_empty(), "has no example");
         need(e.doc.example.contains(&e.name), "has an example without itself");

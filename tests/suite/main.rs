@@ -7,6 +7,7 @@ mod backward;
 mod check;
 mod cli;
 mod coupling;
+mod curves;
 mod data;
 mod detest;
 mod docs;
