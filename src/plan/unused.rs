@@ -13,7 +13,9 @@ use std::collections::HashMap;
 /// Reports what is wrong in the definitions of the file that nothing reads; `arm` is the value of every axis.
 pub fn check(module: &Module, sources: &SourceMap, sink: &mut Sink, arm: &HashMap<String, Value>) {
     for (name, def) in &module.user {
-        if module.used.contains(name) || sources.file(def.span().file).is_std {
+        // A stage is no value: what it trains is looked at with its arm.
+        let stage = matches!(def, Def::Stage(_));
+        if stage || module.used.contains(name) || sources.file(def.span().file).is_std {
             continue;
         }
         let mut elab = Elaborator::new(module, sources, sink, arm.clone(), "unused");
