@@ -54,7 +54,12 @@ fn call(elab: &mut Elaborator<'_>, f: &FunDef, value: &Value, state: Option<&[us
     }
     match f.define.kind {
         DefKind::Objective if needs_nothing(f) => return elab.objective(value, span).ok().map(Value::Node),
-        DefKind::Objective | DefKind::Coupling | DefKind::Sampler | DefKind::LogDensity => return None,
+        DefKind::Objective
+        | DefKind::Coupling
+        | DefKind::Sampler
+        | DefKind::LogDensity
+        | DefKind::Entropy
+        | DefKind::Modes => return None,
         DefKind::Fn | DefKind::Net | DefKind::Field | DefKind::Path => {}
     }
     let mut inputs = Vec::new();
