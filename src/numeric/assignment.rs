@@ -7,7 +7,9 @@
 //! each row left over makes them exact. O(n^3), deterministic. Deliberately absent: rectangular and sparse problems,
 //! approximations.
 
-use crate::kernels::{Math, scan, wide};
+use crate::kernels::Math;
+use crate::kernels::scan;
+use crate::kernels::wide;
 
 /// An optimal assignment and its proof.
 #[derive(Clone, Debug, PartialEq)]
