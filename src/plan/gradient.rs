@@ -47,7 +47,8 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
     let (Some(record), Some(mode)) = (record, mode) else {
         let found = elab.describe(&value);
         let must = "`auto`, `backprop`, `checkpoint(10)` or `adjoint(rtol: 1e-5, atol: 1e-5)`";
-        return Err(elab.report(errors::bad_value("gradient", &found, must, span)));
+        let d = errors::bad_value("gradient", &found, must, span);
+        return Err(elab.report(d.help("write its name without quotes; `flowc std gradients` says what each keeps")));
     };
     let mut number = |key: &str, fits: &dyn Fn(f64) -> bool, must: &str| {
         let value = record.get(key).cloned().unwrap_or(Value::None);
@@ -56,7 +57,10 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
             Some(x) if fits(x) => Ok(Some(x)),
             _ => {
                 let found = elab.describe(&value);
-                Err(elab.report(errors::bad_value(key, &found, must, span)))
+                let d = errors::bad_value(key, &found, must, span);
+                Err(elab.report(
+                    d.help("for example `gradient: checkpoint(4)` or `gradient: adjoint(rtol: 1e-5, atol: 1e-5)`"),
+                ))
             }
         }
     };

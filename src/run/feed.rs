@@ -5,9 +5,12 @@
 //! sound numbers (draws of samples that do not exist, copies of the last row), so no padding makes a NaN.
 
 use super::Real;
+use super::step::internal;
 use crate::backend::{LANES, PANEL};
-use crate::ir::{DrawDecl, DrawKind};
+use crate::diag::Diagnostic;
+use crate::ir::{DrawDecl, DrawKind, InputId, Program};
 use crate::rng::{self, Key};
+use crate::stage::{GradientPlan, Source};
 
 /// Rows of an input block that are drawn.
 #[derive(Clone, Copy, Debug)]
@@ -57,4 +60,39 @@ pub fn transpose<T: Copy>(samples: &[T], width: usize, out: &mut [T]) {
 #[must_use]
 pub fn panels(lanes: usize) -> usize {
     lanes.div_ceil(PANEL)
+}
+
+/// Where the rows of a gradient unit's input block come from.
+pub(super) struct Feeds {
+    pub draws: Vec<DrawFeed>,
+    /// Input, first row, width.
+    pub columns: Vec<(InputId, usize, usize)>,
+    pub weight: Option<usize>,
+    pub loss_row: usize,
+}
+
+impl Feeds {
+    pub fn new(
+        program: &Program,
+        plan: &GradientPlan,
+        input_row: &[usize],
+        output_row: &[usize],
+    ) -> Result<Feeds, Box<Diagnostic>> {
+        let loss_row = *output_row.first().ok_or_else(|| internal("a gradient unit has no loss"))?;
+        let mut feeds = Feeds { draws: Vec::new(), columns: Vec::new(), weight: None, loss_row };
+        for (&source, &row) in plan.unit.sources.iter().zip(input_row) {
+            match source {
+                Source::Draw(id) => feeds.draws.push(DrawFeed::new(&program.draws[id.0 as usize], row)),
+                Source::Input(id) if plan.weight == Some(id) => feeds.weight = Some(row),
+                Source::Input(id) => {
+                    let width = program.inputs[id.0 as usize].shape.iter().product();
+                    feeds.columns.push((id, row, width));
+                }
+                Source::Column(_) | Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => {
+                    return Err(internal("a gradient unit reads what only a solve gives"));
+                }
+            }
+        }
+        Ok(feeds)
+    }
 }

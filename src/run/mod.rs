@@ -4,6 +4,7 @@
 //! the program, the seed and the batch size, never on the number of threads, nor on where a run was interrupted.
 //! Deliberately absent: the language, schedules, reports.
 
+mod bench;
 pub mod buffer;
 pub mod checkpoint;
 pub mod data_cols;
@@ -11,11 +12,15 @@ mod failure;
 mod feed;
 pub mod forward;
 pub mod init;
+mod lanes;
 mod noise;
-pub mod objective;
+mod objective;
 pub mod optim;
 pub mod params;
+mod parts;
 pub mod pool;
+pub mod shares;
+pub mod solving;
 mod step;
 pub mod theta;
 pub mod train;

@@ -5,88 +5,24 @@
 //! Deliberately absent: threads, the reduction of slots.
 
 use super::Real;
+use super::bench::Bench;
 use super::buffer::Aligned;
 use super::forward::{Forward, From, Packed, Request, Role, Step};
+use super::lanes::{add_lanes, lanes_of, pad, solve_rows};
+use super::parts::Part;
 use super::pool::{Pool, Stop};
+use super::solving::{Cost, Mode, Solving};
 use super::step::internal;
 use super::theta::ThetaMap;
 use super::unit::{Desk, Pass, column, problem, right_hand_side, state};
-use crate::backend::{Backend, Kernel, LANES, Unit};
+use crate::backend::{Backend, Kernel, LANES};
 use crate::diag::Diagnostic;
 use crate::ir::Program;
 use crate::solve::{
-    BarMap, ChunkOut, Cotangents, KernelTransposed, Plan, Room, SampleCount, SolveError, SolverConfig, Steps, Tape,
+    BarMap, ChunkOut, Cotangents, KernelTransposed, Plan, Room, SampleCount, SolveError, SolverConfig, Tape,
 };
-use crate::stage::{ForwardPlan, ObjectivePlan, Source, StageTranspose, Transpose, UnitSpec};
+use crate::stage::{ForwardPlan, ObjectivePlan, Source, Transpose, UnitSpec};
 use std::ops::Range;
-
-/// A kernel with the map from parameters to its vector.
-pub(super) struct Part<T: Real> {
-    pub kernel: Box<dyn Kernel<T>>,
-    pub theta_map: ThetaMap,
-}
-
-impl<T: Real> Part<T> {
-    pub fn new(
-        name: &str,
-        spec: &UnitSpec,
-        theta_map: ThetaMap,
-        backend: &dyn Backend<T>,
-    ) -> Result<Part<T>, Diagnostic> {
-        let kernel = backend.compile(&Unit {
-            name,
-            dag: &spec.dag,
-            inputs: &spec.inputs,
-            theta: &spec.theta,
-            outputs: &spec.outputs,
-            sums: &spec.sums,
-        })?;
-        Ok(Part { kernel, theta_map })
-    }
-}
-
-/// How solves are made in training.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Solving {
-    /// What `Solve::solver` indexes.
-    pub solvers: Vec<SolverConfig>,
-    /// For solves without a solver of their own.
-    pub default_solver: SolverConfig,
-    /// How gradients pass through them.
-    pub mode: Mode,
-}
-
-/// How gradients pass through solves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Mode {
-    /// The transpose of the steps that were taken; states are kept, and what stages left behind while it fits into this many
-    /// bytes, over all threads. The rest is computed again.
-    Exact {
-        /// Bytes.
-        budget: usize,
-    },
-    /// The same bits; of the march, this many states are kept for each chunk, and the steps between them are made again.
-    Snapshots(usize),
-    /// The continuous adjoint, with tolerances of its own where they are given.
-    Adjoint {
-        /// Relative.
-        rtol: Option<f64>,
-        /// Absolute.
-        atol: Option<f64>,
-    },
-}
-
-impl Mode {
-    /// How the adjoint of a solve is solved.
-    fn backward(self, solver: &SolverConfig) -> SolverConfig {
-        let mut solver = solver.clone();
-        if let (Mode::Adjoint { rtol, atol }, Steps::Adaptive(a)) = (self, &mut solver.steps) {
-            a.rtol = rtol.unwrap_or(a.rtol);
-            a.atol = atol.unwrap_or(a.atol);
-        }
-        solver
-    }
-}
 
 /// A compiled objective.
 pub(super) struct Objective<T: Real> {
@@ -104,10 +40,8 @@ enum Back {
     Nothing,
     Map {
         part: usize,
-        /// Row, rows and origin of inputs.
-        feeds: Vec<(usize, usize, BackFeed)>,
-        /// First row, rows and column of outputs.
-        results: Vec<(usize, usize, usize)>,
+        feeds: Vec<Fed>,
+        results: Vec<Given>,
     },
     Solve {
         record: usize,
@@ -120,79 +54,15 @@ enum Back {
     },
 }
 
+/// First row, rows and origin of an input.
+type Fed = (usize, usize, BackFeed);
+/// First row, rows and column of an output.
+type Given = (usize, usize, usize);
+
 enum BackFeed {
     /// As the feed of that number of the segment.
     Value(usize),
     Bar(usize),
-}
-
-/// What a worker has for itself.
-pub(super) struct Bench<T> {
-    desk: Desk<T>,
-    bars: Vec<Aligned<T>>,
-    inputs: Aligned<T>,
-    outputs: Aligned<T>,
-    /// Cotangents of a solve.
-    states: Vec<T>,
-    observed: Vec<T>,
-    captures: Vec<T>,
-    times: (Vec<f64>, Vec<f64>),
-    tapes: Vec<Tape<T>>,
-    /// End states and observed states of each solve, for the adjoint.
-    results: Vec<(Vec<T>, Vec<T>)>,
-    room: Room<T>,
-    counts: Vec<SampleCount>,
-    /// What each solve cost.
-    pub costs: Vec<Cost>,
-}
-
-impl<T> Bench<T> {
-    /// Elements of the buffers that every chunk needs.
-    pub fn len(&self) -> usize {
-        let desk = &self.desk;
-        let columns = desk.columns.iter().chain(&self.bars).map(|c| c.len()).sum::<usize>();
-        let own = desk.inputs.len() + desk.outputs.len() + desk.scratch.len() + desk.ends.len() + desk.observed.len();
-        columns + own + self.inputs.len() + self.outputs.len() + self.states.len() + self.captures.len()
-    }
-}
-
-/// What the solves of training cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Samples.
-    pub samples: u64,
-    /// Evaluations of the right-hand side, samples added up.
-    pub evaluations: u64,
-    /// Transposed evaluations, and evaluations made again for them.
-    pub backward: u64,
-    /// Steps taken.
-    pub accepted: u64,
-    /// Steps tried in vain.
-    pub rejected: u64,
-    /// Fewest and most attempted steps of a sample.
-    pub steps_range: (u32, u32),
-    /// Most bytes that one chunk kept, and that it would have kept with records of all stages.
-    pub bytes: (u64, u64),
-}
-
-impl Cost {
-    /// Both together.
-    #[must_use]
-    pub fn with(self, other: Cost) -> Cost {
-        if self.samples == 0 || other.samples == 0 {
-            return if self.samples == 0 { other } else { self };
-        }
-        let (a, b) = (self.steps_range, other.steps_range);
-        Cost {
-            samples: self.samples + other.samples,
-            evaluations: self.evaluations + other.evaluations,
-            backward: self.backward + other.backward,
-            accepted: self.accepted + other.accepted,
-            rejected: self.rejected + other.rejected,
-            steps_range: (a.0.min(b.0), a.1.max(b.1)),
-            bytes: (self.bytes.0.max(other.bytes.0), self.bytes.1.max(other.bytes.1)),
-        }
-    }
 }
 
 /// What a chunk of a step is made of.
@@ -258,7 +128,7 @@ impl<T: Real> Objective<T> {
                 }
                 Transpose::Solve(stage) => {
                     let (record, back) = numbers;
-                    let (shared, bars) = solve_rows(stage, &parts[back], step)
+                    let (shared, bars) = solve_rows(stage, parts[back].kernel.layout(), step)
                         .ok_or_else(|| internal("the transpose of a right-hand side reads what it does not"))?;
                     Back::Solve { record, back, shared, bars, span: stage.span }
                 }
@@ -479,7 +349,7 @@ impl<T: Real> Objective<T> {
         &self,
         pass: &Pass<'_, T>,
         (i, part): (usize, usize),
-        (feeds, results): (&[(usize, usize, BackFeed)], &[(usize, usize, usize)]),
+        (feeds, results): (&[Fed], &[Given]),
         packed: &[T],
         samples: &Range<usize>,
         bench: &mut Bench<T>,
@@ -607,98 +477,4 @@ impl<T: Real> Objective<T> {
         bench.count(solve, run.evaluations + run.again, bytes, n);
         Ok(Ok(()))
     }
-}
-
-impl<T: Real> Bench<T> {
-    /// Adds a chunk to what a solve cost.
-    fn count(&mut self, solve: usize, backward: u64, bytes: (u64, u64), samples: usize) {
-        for (k, c) in self.counts[..samples].iter().enumerate() {
-            let steps = c.accepted + c.rejected;
-            let first = k == 0;
-            let cost = Cost {
-                samples: 1,
-                evaluations: u64::from(c.evaluations),
-                backward: if first { backward } else { 0 },
-                accepted: u64::from(c.accepted),
-                rejected: u64::from(c.rejected),
-                steps_range: (steps, steps),
-                bytes: if first { bytes } else { (0, 0) },
-            };
-            self.costs[solve] = self.costs[solve].with(cost);
-        }
-    }
-}
-
-fn lanes_of(samples: usize, tile: usize) -> usize {
-    (samples - tile * LANES).min(LANES)
-}
-
-/// `to += from` in the first lanes of every row.
-fn add_lanes<T: Real>(to: &mut [T], from: &[T], lanes: usize) {
-    for (to, from) in to.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
-        for (to, &from) in to[..lanes].iter_mut().zip(from) {
-            *to = *to + from;
-        }
-    }
-}
-
-/// Copies of the last sample in the lanes behind it.
-fn pad<T: Copy>(column: &mut [T], width: usize, samples: usize) {
-    let last = (samples - 1) % LANES;
-    let tile = (samples - 1) / LANES;
-    for row in column[tile * width * LANES..(tile + 1) * width * LANES].chunks_exact_mut(LANES) {
-        let value = row[last];
-        row[last + 1..].fill(value);
-    }
-}
-
-/// Rows that a right-hand side's inputs and a record share, and where cotangents stand.
-fn solve_rows<T: Real>(
-    stage: &StageTranspose,
-    back: &Part<T>,
-    step: &Step<T>,
-) -> Option<(Vec<(usize, usize)>, BarMap)> {
-    let Role::Solve { rows, firsts, .. } = &step.role else { return None };
-    let layout = back.kernel.layout();
-    // First capture of each feed.
-    let mut first_capture = Vec::new();
-    let mut captures = 0;
-    for feed in &step.feeds {
-        first_capture.push(captures);
-        captures += feed.rows;
-    }
-    let mut shared = Vec::new();
-    for (source, &row) in stage.back.sources.iter().zip(&layout.input_row) {
-        match source {
-            Source::Bar(_) | Source::Residual(_) => {}
-            Source::Time => shared.push((rows.time?, row)),
-            Source::Column(_) | Source::Draw(_) | Source::Input(_) => {
-                let feed = &step.feeds[step.feed(*source)?];
-                shared.extend((0..feed.rows).map(|k| (feed.row + k, row + k)));
-            }
-            Source::State(_) => return None,
-        }
-    }
-    let mut bars = BarMap {
-        rows: layout.output_rows,
-        state: vec![None; rows.state.len()],
-        captures: vec![None; captures],
-        time: None,
-    };
-    for ((source, &row), &id) in stage.outputs.iter().zip(&layout.output_row).zip(&stage.back.outputs) {
-        let size: usize = stage.back.dag.shape(id).iter().product();
-        match source {
-            Source::Time => bars.time = Some(row),
-            Source::State(i) => {
-                let first = firsts[*i as usize];
-                (0..size).for_each(|k| bars.state[first + k] = Some(row + k));
-            }
-            Source::Column(_) | Source::Draw(_) | Source::Input(_) => {
-                let first = first_capture[step.feed(*source)?];
-                (0..size).for_each(|k| bars.captures[first + k] = Some(row + k));
-            }
-            Source::Bar(_) | Source::Residual(_) => return None,
-        }
-    }
-    Some((shared, bars))
 }

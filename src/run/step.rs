@@ -5,23 +5,26 @@
 //! writers apart. Deliberately absent: what is kept between sections.
 
 use super::Real;
+use super::bench;
 use super::buffer::Aligned;
 use super::data_cols::{ColumnSource, Columns};
 use super::failure::worst;
-use super::feed::{DrawFeed, panels, transpose};
+use super::feed::{Feeds, panels, transpose};
 use super::forward::Request;
-use super::objective::{self, ChunkOf, Objective, Part};
+use super::objective::{ChunkOf, Objective};
 use super::optim::{clip_scale, square_sum, tree_sum};
 use super::params::ParamTable;
+use super::parts::Part;
 use super::pool::{Stop, Worker};
+use super::shares::chunk_size;
 use super::theta::{Computed, GradientMap, ThetaMap, prologue};
-use super::train::{StepReport, TrainConfig, chunk_size};
+use super::train::{StepReport, TrainConfig};
 use crate::backend::{Kernel, LANES, SharedMut};
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{InputId, Program};
+use crate::ir::InputId;
 use crate::rng::Key;
 use crate::solve::SolveError;
-use crate::stage::{GradientPlan, Prologue, Source};
+use crate::stage::Prologue;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -32,21 +35,12 @@ pub(super) const SLOTS: usize = 8;
 const STAGES: u64 = 12;
 /// Ranges of the gradient; a worker takes a run of them.
 pub(super) const SHARDS: usize = 32;
-/// Where the rows of a tile's input block come from.
-pub(super) struct Feeds {
-    pub draws: Vec<DrawFeed>,
-    /// Input, first row, width.
-    pub columns: Vec<(InputId, usize, usize)>,
-    pub weight: Option<usize>,
-    pub loss_row: usize,
-}
-
 /// What a worker has for itself.
 pub(super) enum Bench<T> {
     /// For the tiles of one unit.
     Tile { inputs: Aligned<T>, outputs: Aligned<T>, scratch: Aligned<T> },
     /// For the chunks of an objective that solves.
-    Chunk(Box<objective::Bench<T>>),
+    Chunk(Box<bench::Bench<T>>),
 }
 
 impl<T> Bench<T> {
@@ -361,7 +355,7 @@ impl<T: Real> Section<'_, T> {
         packed: &[&[T]],
         slots: &mut [&mut [T]],
         columns: Option<&Columns<T>>,
-        bench: &mut objective::Bench<T>,
+        bench: &mut bench::Bench<T>,
     ) -> Result<Result<f64, SolveError>, Stop> {
         let blocks: Vec<&[T]> = match columns {
             Some(columns) => (0..self.inputs).map(|id| columns.block(InputId(id as u32))).collect(),
@@ -496,32 +490,6 @@ impl<T: Real> Section<'_, T> {
                 }
             }
         }
-    }
-}
-
-impl Feeds {
-    pub fn new(
-        program: &Program,
-        plan: &GradientPlan,
-        input_row: &[usize],
-        output_row: &[usize],
-    ) -> Result<Feeds, Box<Diagnostic>> {
-        let loss_row = *output_row.first().ok_or_else(|| internal("a gradient unit has no loss"))?;
-        let mut feeds = Feeds { draws: Vec::new(), columns: Vec::new(), weight: None, loss_row };
-        for (&source, &row) in plan.unit.sources.iter().zip(input_row) {
-            match source {
-                Source::Draw(id) => feeds.draws.push(DrawFeed::new(&program.draws[id.0 as usize], row)),
-                Source::Input(id) if plan.weight == Some(id) => feeds.weight = Some(row),
-                Source::Input(id) => {
-                    let width = program.inputs[id.0 as usize].shape.iter().product();
-                    feeds.columns.push((id, row, width));
-                }
-                Source::Column(_) | Source::State(_) | Source::Time | Source::Bar(_) | Source::Residual(_) => {
-                    return Err(internal("a gradient unit reads what only a solve gives"));
-                }
-            }
-        }
-        Ok(feeds)
     }
 }
 

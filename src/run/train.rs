@@ -19,28 +19,26 @@ use super::Real;
 use super::buffer::Aligned;
 use super::checkpoint::Checkpoint;
 use super::data_cols::{ColumnSource, Columns};
+use super::feed::Feeds;
 use super::init::initial;
-use super::objective::{Cost, Objective, Part, Solving};
+use super::objective::Objective;
 use super::optim::{Ema, Optimizer};
-use super::params::{Entry, ParamTable};
+use super::params::ParamTable;
+use super::parts::Part;
 use super::pool::Pool;
-use super::step::{Bench, Broken, Feeds, SHARDS, SLOTS, Section, Shared, Work, internal};
+use super::shares::{alone, chunk_size, shards, slots};
+use super::solving::{Cost, Solving};
+use super::step::{Bench, Broken, SHARDS, Section, Shared, Work, internal};
 use super::theta::{GradientMap, ThetaMap};
 use crate::backend::{Backend, LANES, SharedMut};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{InputDecl, Program};
-use crate::kernels::ROWS;
 use crate::rng::Key;
 use crate::solve::SolveError;
 use crate::stage::{GradientPlan, ObjectivePlan, Prologue};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, PoisonError, RwLock};
-
-/// Below this many seconds of work, a step is made by one thread.
-const ALONE_BELOW: f64 = 40e-6;
-/// Operations a second of one thread, for that estimate: about a third of the peak of a machine with 512-bit vectors.
-const RATE: f64 = 40e9;
 
 /// What training is told besides its program.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,38 +120,6 @@ enum Plan<T: Real> {
     Objective(Box<Objective<T>>, ObjectivePlan),
 }
 
-/// Samples of a chunk: 64 below 512 samples, else 128. Depends on the batch only.
-#[must_use]
-pub fn chunk_size(batch: usize) -> usize {
-    if batch < 512 { 64 } else { 128 }
-}
-
-/// The samples of each slot: at most 8 runs of whole chunks.
-#[must_use]
-pub fn slots(batch: usize) -> Vec<Range<usize>> {
-    let chunk = chunk_size(batch);
-    let chunks = batch.div_ceil(chunk);
-    let count = chunks.min(SLOTS);
-    (0..count).map(|g| chunks * g / count * chunk..(chunks * (g + 1) / count * chunk).min(batch)).collect()
-}
-
-/// Ends of [`SHARDS`] ranges of the parameter vector of about equal lengths: between whole row panels where a parameter has
-/// short rows, so that a panel is packed at once.
-fn shards(table: &ParamTable) -> Vec<usize> {
-    let n = table.len();
-    let end = |shard: usize| {
-        let at = n * shard / SHARDS;
-        if at == n {
-            return n;
-        }
-        let Entry { shape, range, .. } = table.owner(at);
-        let panel = range.len() / shape.first().map_or(1, |rows| *rows) * ROWS;
-        let cut = (at - range.start) / panel * panel;
-        if panel <= n / SHARDS { range.start + cut } else { at }
-    };
-    (1..=SHARDS).map(end).collect()
-}
-
 impl<T: Real> Trainer<T> {
     /// Compiles the objective and draws the initial parameters. `source` gives the columns of the program's inputs (all but
     /// the sample weight of the plan); it may be `None` if there are none.
@@ -216,9 +182,7 @@ impl<T: Real> Trainer<T> {
         };
         let gradient_map = GradientMap::new(&prologue, &cotangents, epilogue, &table)?;
         let (slots, shards) = (slots(config.batch), shards(&table));
-        let flops = work.flops();
-        let alone = flops as f64 * config.batch as f64 / RATE < ALONE_BELOW;
-        let workers = if alone { 1 } else { pool.threads().min(slots.len()) };
+        let workers = if alone(work.flops(), config.batch) { 1 } else { pool.threads().min(slots.len()) };
         let theta = Aligned::of(&initial::<T>(&program.params, config.seed));
         let mut at = 0;
         let parts: Vec<PartBuffers<T>> = work
@@ -282,7 +246,7 @@ impl<T: Real> Trainer<T> {
             workers,
             memory: config.optimizer.memory().iter().map(|_| Aligned::zeros(table.len())).collect(),
             ema: config.ema.map(|_| Aligned::of(&theta)),
-            moving: vec![0..table.len()],
+            moving: std::iter::once(0..table.len()).collect(),
             table,
             prologue,
             gradient_map,

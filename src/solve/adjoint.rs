@@ -6,7 +6,7 @@
 //! "Hey, that's not an ODE"), and the integral over parameters is summed up as steps are accepted, by the method's weights.
 //! Between observations the equation is solved piece by piece: there `a` jumps, and `y` is what was observed.
 
-use super::backward::{BackRun, Cotangents, cover, place};
+use super::backward::{BackRun, Cotangents};
 use super::batch::{ChunkOut, Plan, Problem};
 use super::chunk::{Workspace, tile_panels};
 use super::config::SolverConfig;
@@ -14,6 +14,7 @@ use super::failure::SolveError;
 use super::forward::{Keep, March, status};
 use super::real::Real;
 use super::rhs::{Rhs, RowMap, Transposed};
+use super::room::{cover, place};
 use super::statistics::SampleCount;
 use super::tile::{self, Lanes, Slopes};
 use super::{Observe, batch::tiles};

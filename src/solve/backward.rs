@@ -13,6 +13,7 @@ use super::failure::SolveError;
 use super::forward::status;
 use super::real::Real;
 use super::rhs::Transposed;
+use super::room::{Room, cover, place};
 use super::tape::{Seen, Tape};
 use super::tile::{self, Lanes, Slopes};
 use crate::backend::{LANES, PANEL};
@@ -41,76 +42,6 @@ pub struct BackRun {
     pub evaluations: u64,
     /// Stages that were computed again for want of a record.
     pub again: u64,
-}
-
-/// Values of every column: those of a march's sweep, or, between them, those of the samples in order.
-#[derive(Debug, Default)]
-struct Columns<T> {
-    /// Cotangent of the state after the step. `[tile][dim][LANES]`
-    y: Vec<T>,
-    /// Cotangent of the slope at that state. `[tile][dim][LANES]`
-    held: Vec<T>,
-    /// `[tile][caps][LANES]`
-    captures: Vec<T>,
-    /// Times.
-    t0: Vec<f64>,
-    t1: Vec<f64>,
-    /// Whether the sample has taken a step, later than what has been passed.
-    stepped: Vec<bool>,
-}
-
-/// Buffers of one thread, kept between chunks.
-#[derive(Debug, Default)]
-pub struct Room<T> {
-    home: Columns<T>,
-    here: Columns<T>,
-    /// Input blocks; captures stay in place while the columns do. `[tile][rows][LANES]`
-    inputs: Vec<T>,
-    /// The input block of a stage.
-    covered: Vec<T>,
-    record: Vec<T>,
-    bars: Vec<T>,
-    /// What stages collect, not yet multiplied with the step. `[slot][dim][LANES]`
-    collected: Vec<T>,
-    slope: Vec<T>,
-    y_new: Vec<T>,
-    scratch: Vec<T>,
-}
-
-fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
-    buffer.clear();
-    buffer.resize(len, T::default());
-}
-
-impl<T: Real> Columns<T> {
-    fn fit(&mut self, tiles: usize, dim: usize, caps: usize) {
-        fit(&mut self.y, tiles * dim * LANES);
-        fit(&mut self.held, tiles * dim * LANES);
-        fit(&mut self.captures, tiles * caps * LANES);
-        fit(&mut self.t0, tiles * LANES);
-        fit(&mut self.t1, tiles * LANES);
-        fit(&mut self.stepped, tiles * LANES);
-    }
-
-    /// `self[to] = other[from]`
-    fn copy(&mut self, to: usize, other: &Columns<T>, from: usize, dim: usize, caps: usize) {
-        let rows = |to_block: &mut [T], from_block: &[T], rows: usize| {
-            for row in 0..rows {
-                to_block[place(to, row, rows)] = from_block[place(from, row, rows)];
-            }
-        };
-        rows(&mut self.y, &other.y, dim);
-        rows(&mut self.held, &other.held, dim);
-        rows(&mut self.captures, &other.captures, caps);
-        self.t0[to] = other.t0[from];
-        self.t1[to] = other.t1[from];
-        self.stepped[to] = other.stepped[from];
-    }
-}
-
-/// Where a row of a column stands in blocks of `rows` rows.
-pub(super) fn place(column: usize, row: usize, rows: usize) -> usize {
-    (column / LANES * rows + row) * LANES + column % LANES
 }
 
 /// A pass on its way.
@@ -158,19 +89,10 @@ impl<T: Real> Plan<'_, T> {
         room: &mut Room<T>,
     ) -> Result<BackRun, SolveError> {
         let samples = self.samples(chunk);
-        let (count, dim, caps) = (samples.len(), self.sizes.dim, rhs.caps());
+        let (count, dim) = (samples.len(), self.sizes.dim);
         let tiles = count.div_ceil(LANES);
-        room.home.fit(tiles, dim, caps);
-        room.here.fit(tiles, dim, caps);
+        room.fit_all(tiles, self.sizes, self.end_slot + 1, rhs);
         room.home.y.copy_from_slice(&bars.states[..tiles * dim * LANES]);
-        fit(&mut room.inputs, tiles * self.sizes.rows * LANES);
-        fit(&mut room.covered, self.sizes.rows * LANES);
-        fit(&mut room.record, rhs.record_rows() * LANES);
-        fit(&mut room.bars, rhs.bars().rows * LANES);
-        fit(&mut room.collected, (self.end_slot + 1) * dim * LANES);
-        fit(&mut room.slope, dim * LANES);
-        fit(&mut room.y_new, dim * LANES);
-        fit(&mut room.scratch, rhs.scratch_len());
         let times = !bars.t0.is_empty();
         let mut pass =
             Pass { plan: self, rhs, room, slot: bars.slot, base: samples.start, times, run: BackRun::default() };
@@ -265,11 +187,10 @@ impl<T: Real> Pass<'_, '_, T> {
         let mut taken = [false; LANES];
         let mut t = [0.0; LANES];
         let mut step = [0.0; LANES];
-        for lane in 0..in_use {
-            taken[lane] = log.accepted[first_column + lane];
-            t[lane] = log.t[first_column + lane];
-            step[lane] = log.h[first_column + lane];
-        }
+        let logged = first_column..first_column + in_use;
+        taken[..in_use].copy_from_slice(&log.accepted[logged.clone()]);
+        t[..in_use].copy_from_slice(&log.t[logged.clone()]);
+        step[..in_use].copy_from_slice(&log.h[logged]);
         let Some(first) = taken.iter().position(|&a| a) else { return Ok(()) };
         let ids = &log.id[first_column..first_column + in_use];
         let spans: Vec<(f64, f64)> = ids.iter().map(|&id| plan.problem.span(self.base + usize::from(id))).collect();
@@ -564,21 +485,6 @@ impl<T: Real> Pass<'_, '_, T> {
                 for (to, &from) in to.iter_mut().zip(from) {
                     *to = *to + weight * from;
                 }
-            }
-        }
-    }
-}
-
-/// Copies of lane `first` in the lanes that `taken` does not hold for.
-pub(super) fn cover<T: Copy>(block: &mut [T], taken: &[bool; LANES], first: usize, panels: usize) {
-    if taken[..panels * PANEL].iter().all(|&t| t) {
-        return;
-    }
-    for row in block.chunks_exact_mut(LANES) {
-        let value = row[first];
-        for (x, &taken) in row.iter_mut().zip(taken).take(panels * PANEL) {
-            if !taken {
-                *x = value;
             }
         }
     }

@@ -99,6 +99,9 @@ pub(super) fn run_chunk<'a, T: Real>(
     Ok(march.run)
 }
 
+/// Evaluates a stage: its number, its inputs, where its slopes go.
+type Evaluate<'a, T> = &'a mut dyn FnMut(usize, &[T], &mut [T]) -> Result<(), SolveError>;
+
 /// The blocks of one tile: states before and after the step, `[dim][LANES]`, slopes, `[slot][dim][LANES]`, and inputs, in
 /// which captures stand.
 pub(super) struct Tile<'a, T> {
@@ -118,7 +121,7 @@ impl<T: Real> Plan<'_, T> {
         h: &Lanes<T>,
         first_slopes: bool,
         panels: usize,
-        evaluate: &mut dyn FnMut(usize, &[T], &mut [T]) -> Result<(), SolveError>,
+        evaluate: Evaluate<'_, T>,
     ) -> Result<(), SolveError> {
         let (method, map) = (&self.config.method, self.rhs.rows());
         let (dim, block) = (self.sizes.dim, self.sizes.dim * LANES);

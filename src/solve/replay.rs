@@ -3,13 +3,14 @@
 //! Invariant: states and slopes have the bits that they had (of samples whose step was taken; others may differ, and are not
 //! looked at). Deliberately absent: error control; it has spoken.
 
-use super::backward::{BackRun, place};
+use super::backward::BackRun;
 use super::batch::Plan;
 use super::chunk::tile_panels;
 use super::failure::SolveError;
 use super::forward::{Tile, status};
 use super::real::Real;
 use super::rhs::Transposed;
+use super::room::place;
 use super::tape::Tape;
 use super::tile::{self, Lanes};
 use crate::backend::LANES;

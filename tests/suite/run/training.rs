@@ -17,8 +17,9 @@ use flowc::run::init::initial;
 use flowc::run::optim::{Ema, Optimizer, Rule};
 use flowc::run::params::ParamTable;
 use flowc::run::pool::Pool;
+use flowc::run::shares::slots;
 use flowc::run::theta::GradientMap;
-use flowc::run::train::{StepReport, TrainConfig, Trainer, slots};
+use flowc::run::train::{StepReport, TrainConfig, Trainer};
 use flowc::stage;
 
 fn config(batch: usize) -> TrainConfig {
