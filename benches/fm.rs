@@ -7,18 +7,19 @@
 //! its share of the most that as many threads reach with multiply-adds in registers in the same rounds, and the loss at the end,
 //! against a run that computes less.
 
+mod common;
 // The tests build more programs than this one.
 #[allow(dead_code)]
 #[path = "../tests/suite/run/programs.rs"]
 mod programs;
 
+use common::{Spread, peak};
 use flowc::codegen::Jit;
 use flowc::kernels::Isa;
 use flowc::run::optim::Optimizer;
 use flowc::run::pool::Pool;
 use flowc::run::train::{StepReport, TrainConfig, Trainer};
 use flowc::stage;
-use std::hint::black_box;
 use std::time::Instant;
 
 /// Steps of a section, as many as the peers run between two looks from outside.
@@ -66,73 +67,6 @@ impl Row {
     }
 }
 
-/// Multiply-adds in registers a second, on that many threads at once, times two.
-fn peak(threads: usize, isa: Isa) -> f64 {
-    const STEPS: usize = 200_000;
-    const CHAINS: usize = 12;
-    macro_rules! chains {
-        ($splat:ident, $fma:ident) => {{
-            let (a, b) = ($splat(black_box(0.999)), $splat(black_box(0.001)));
-            let mut acc = [$splat(1.0); CHAINS];
-            for _ in 0..STEPS {
-                for x in &mut acc {
-                    *x = $fma(*x, a, b);
-                }
-            }
-            black_box(acc);
-        }};
-    }
-    #[cfg(target_arch = "x86_64")]
-    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f")]
-    fn wide() {
-        chains!(_mm512_set1_ps, _mm512_fmadd_ps);
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn middle() {
-        chains!(_mm256_set1_ps, _mm256_fmadd_ps);
-    }
-    fn narrow() {
-        let (one, fma) = (|x: f32| x, |x: f32, a: f32, b: f32| x.mul_add(a, b));
-        chains!(one, fma);
-    }
-    assert!(isa.is_available(), "this processor has no {isa}");
-    let start = Instant::now();
-    let pass = |_: &flowc::run::pool::Worker<'_>| {
-        match isa {
-            Isa::Portable => narrow(),
-            // SAFETY: the instruction set is available.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { middle() },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { wide() },
-            #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 | Isa::Avx512 => unreachable!("not available"),
-        }
-        Ok(())
-    };
-    Pool::new(Some(threads)).run(threads, pass).expect("nothing that fails");
-    let lanes = match isa {
-        Isa::Portable => 1,
-        Isa::Avx2 => 8,
-        Isa::Avx512 => 16,
-    };
-    (2 * STEPS * CHAINS * lanes * threads) as f64 / start.elapsed().as_secs_f64()
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
-fn best(values: &[f64]) -> f64 {
-    values.iter().copied().fold(0.0, f64::max)
-}
-
 fn main() {
     let mut filters = Vec::new();
     let (mut rounds, mut isa) = (9_usize, Isa::detect());
@@ -160,19 +94,21 @@ fn main() {
         rows.iter_mut().for_each(Row::burst);
         (0..2).for_each(|i| peaks[i].push(peak(i + 1, isa)));
     }
-    println!("{isa}; peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", best(&peaks[0]) / 1e9, best(&peaks[1]) / 1e9);
+    let peaks = peaks.map(|p| Spread::of(&p).most);
+    println!("{isa}; peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0] / 1e9, peaks[1] / 1e9);
     println!("{:<34} {:>8} {:>8} {:>8} ms {:>8} {:>6} {:>9}", "", "min", "median", "max", "GFLOP/s", "share", "loss");
     for row in &rows {
-        let least = row.ms.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = row.ms.iter().copied().fold(0.0, f64::max);
-        let rate = row.flops / median(&row.ms) * 1e3;
-        let share = rate / best(&peaks[row.threads - 1]);
+        let ms = Spread::of(&row.ms);
+        let rate = row.flops / ms.median * 1e3;
+        let share = rate / peaks[row.threads - 1];
         let last = &row.reports[row.reports.len() - SECTION..];
         let loss = last.iter().map(|r| r.loss).sum::<f64>() / last.len() as f64;
         println!(
-            "{:<34} {least:>8.4} {:>8.4} {most:>8.4}    {:>8.1} {:>5.0}% {loss:>9.4}",
+            "{:<34} {:>8.4} {:>8.4} {:>8.4}    {:>8.1} {:>5.0}% {loss:>9.4}",
             row.name,
-            median(&row.ms),
+            ms.least,
+            ms.median,
+            ms.most,
             rate / 1e9,
             share * 100.0
         );

@@ -4,7 +4,10 @@
 //! Each row is measured in short bursts, and all rows in turn many times over, so that a busy spell of a shared machine
 //! hits all alike. Printed: the best and the median burst. The peak is measured in the same turns.
 
-use flowc::kernels::{Isa, LANES, Map, ROWS, Real, grad_scratch_len, packed_len, table};
+mod common;
+
+use common::Spread;
+use flowc::kernels::{Isa, LANES, Map, ROWS, Real, Start, grad_scratch_len, packed_len, table};
 use flowc::rng::{Key, Variate, fill_normal_on, fill_uniform_on};
 use std::hint::black_box;
 use std::time::Instant;
@@ -80,52 +83,11 @@ fn numbers<T: Variate>(n: usize) -> Buffer<T> {
     buffer
 }
 
-/// Independent chains of fused multiply-adds in registers: what no product can beat.
+/// What no product can beat.
 fn peak(isa: Isa) -> Row {
     const STEPS: usize = 2000;
-    const CHAINS: usize = 12;
-    macro_rules! chains {
-        ($splat:ident, $fma:ident) => {{
-            let (a, b) = ($splat(black_box(0.999)), $splat(black_box(0.001)));
-            let mut acc = [$splat(1.0); CHAINS];
-            for _ in 0..STEPS {
-                for x in &mut acc {
-                    *x = $fma(*x, a, b);
-                }
-            }
-            black_box(acc);
-        }};
-    }
-    #[cfg(target_arch = "x86_64")]
-    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f")]
-    fn wide() {
-        chains!(_mm512_set1_ps, _mm512_fmadd_ps);
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn middle() {
-        chains!(_mm256_set1_ps, _mm256_fmadd_ps);
-    }
-    fn narrow() {
-        let (one, fma) = (|x: f32| x, |x: f32, a: f32, b: f32| x.mul_add(a, b));
-        chains!(one, fma);
-    }
-    let row = |lanes: usize, run: fn()| {
-        Row::new("peak: chains in registers".into(), (2 * STEPS * CHAINS * lanes) as f64, Unit::Flops, run)
-    };
-    match isa {
-        Isa::Portable => row(1, narrow),
-        // SAFETY: only available instruction sets are measured.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => row(8, || unsafe { middle() }),
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => row(16, || unsafe { wide() }),
-        #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx2 | Isa::Avx512 => unreachable!("not available"),
-    }
+    let work = common::operations(isa, STEPS);
+    Row::new("peak: chains in registers".into(), work, Unit::Flops, move || common::chains(isa, STEPS))
 }
 
 fn gemm<T: Real + Variate>(isa: Isa, m: usize, k: usize, blocks: usize, panels: usize) -> Row {
@@ -151,7 +113,7 @@ fn grad<T: Real + Variate>(isa: Isa, m: usize, k: usize, blocks: usize, panels: 
         // SAFETY: sizes as the contract says.
         unsafe {
             let (slot, scratch) = (slot.as_mut_ptr(), scratch.as_mut_ptr());
-            (t.grad)(slot, d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch, 0);
+            (t.grad)(slot, d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch, Start::There);
         }
         black_box(&mut slot[0]);
     })
@@ -163,7 +125,7 @@ fn pack<T: Real + Variate>(isa: Isa, m: usize, k: usize, transposed: bool) -> Ro
     let (row_stride, col_stride, name) = if transposed { (1, m, "pack, transposed") } else { (k, 1, "pack") };
     Row::new(format!("{name} {m}x{k}"), (m * k) as f64, Unit::Elements, move || {
         // SAFETY: sizes as the contract says.
-        unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, row_stride, col_stride, 0, m.div_ceil(ROWS)) };
+        unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, row_stride, col_stride, k, 0, m.div_ceil(ROWS)) };
         black_box(&mut packed[0]);
     })
 }
@@ -201,7 +163,7 @@ fn maps<T: Real + Variate>(isa: Isa) -> Vec<Row> {
     let mut slot = numbers::<T>(128 * 16);
     rows.push(Row::new("sum_lanes".into(), (128 * LANES) as f64, Unit::Elements, move || {
         // SAFETY: sizes as the contract says.
-        unsafe { (t.sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), 128, 1, 4, 0) };
+        unsafe { (t.sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), 128, 1, 4, Start::There) };
         black_box(&mut slot[0]);
     }));
     for normal in [false, true] {
@@ -223,9 +185,8 @@ fn report(title: &str, mut rows: Vec<Row>) {
     }
     let mut peak = None;
     println!("\n{title:44} {:>10} {:>10}   {:>6}", "best", "median", "% peak");
-    for row in &mut rows {
-        row.times.sort_by(f64::total_cmp);
-        let (best, median) = (row.times[0], row.times[row.times.len() / 2]);
+    for row in &rows {
+        let Spread { least: best, median, .. } = Spread::of(&row.times);
         match row.unit {
             Unit::Flops => {
                 let (fast, usual) = (row.work / best * 1e-9, row.work / median * 1e-9);

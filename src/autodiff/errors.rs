@@ -2,6 +2,7 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Dag, NodeId};
+use crate::source::Span;
 
 fn at(dag: &Dag, id: NodeId, code: Code, message: &str, label: &str) -> Diagnostic {
     match dag.node(id).span {
@@ -37,4 +38,14 @@ pub fn rank(dag: &Dag, id: NodeId, rank: usize) -> Diagnostic {
 /// An unexpanded derivative below another: a fault of the compiler.
 pub fn unexpanded(dag: &Dag, id: NodeId) -> Diagnostic {
     at(dag, id, Code::Internal, "a derivative of a derivative that is not expanded", "reached from outside in")
+}
+
+/// Derivatives of derivatives that multiply.
+pub fn too_many_nodes(span: Option<Span>, limit: usize) -> Diagnostic {
+    let message = format!("derivatives of derivatives grow beyond {},000 operations", limit / 1000);
+    let d = match span {
+        Some(span) => Diagnostic::new(Code::BudgetExceeded, message, span, "stopped here"),
+        None => Diagnostic::bare(Code::BudgetExceeded, message),
+    };
+    d.help("each derivative multiplies what it is taken of: nest fewer, or take them of a smaller expression")
 }

@@ -20,9 +20,13 @@ use crate::ir::verify::MAX_RANK;
 use crate::ir::{Dag, Deriv, NodeId, Op, Program, Shape, Trace, reachable, rebuild};
 use std::collections::HashMap;
 
+/// Nodes beyond which nested derivatives are given up: each level multiplies what is there.
+const NODE_BUDGET: usize = 400_000;
+
 /// Expands every derivative operator and erases named nodes.
 ///
 /// # Errors
+/// `E0309` where derivatives of derivatives grow beyond 400,000 operations;
 /// `E0402` where a derivative passes through the result of a solve or needs more than four axes.
 pub fn expand(program: &Program) -> Result<Program, Diagnostic> {
     let from = &program.dag;
@@ -37,6 +41,9 @@ pub fn expand(program: &Program) -> Result<Program, Diagnostic> {
                 let hold: Vec<NodeId> = hold.iter().map(|a| map[a]).collect();
                 let known = dag.len();
                 let value = derivative(&mut dag, *kind, map[of], map[wrt], &hold, &|a| map[&a])?;
+                if dag.len() > NODE_BUDGET {
+                    return Err(errors::too_many_nodes(from.node(id).span, NODE_BUDGET));
+                }
                 let widest = (known..dag.len()).map(|k| NodeId(k as u32)).find(|&n| dag.shape(n).len() > MAX_RANK);
                 if let Some(n) = widest {
                     return Err(errors::rank(from, id, dag.shape(n).len()));

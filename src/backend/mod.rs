@@ -112,6 +112,25 @@ pub trait Kernel<T: Scalar>: Send + Sync {
         self.tile(packed, inputs, outputs, slot, scratch, panels)
     }
 
+    /// Whether [`Kernel::joining_tile`] serves.
+    fn joins_slots(&self) -> bool {
+        false
+    }
+
+    /// As [`Kernel::first_tile`] on another slot, and then the sum of both, element by element, in `slot`. Only where
+    /// [`Kernel::joins_slots`].
+    fn joining_tile(
+        &self,
+        _packed: &[T],
+        _inputs: &[T],
+        _outputs: &mut [T],
+        _slot: &mut [T],
+        _scratch: &mut [T],
+        _panels: usize,
+    ) -> u32 {
+        unreachable!("a kernel that does not join slots")
+    }
+
     /// Adds up slots (in a fixed pairwise tree, so bits depend on their number only) and brings the sums into row-major
     /// order: `out` gets the elements from `first` on of the flat sum vector.
     fn reduce(&self, slots: &[&[T]], first: usize, out: &mut [T]);
@@ -145,6 +164,12 @@ impl<T> SharedMut<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Its first element, for writers that share it by other shapes than ranges.
+    #[must_use]
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.ptr
     }
 
     /// A part of the buffer as a buffer, under the same promises.

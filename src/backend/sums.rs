@@ -178,7 +178,12 @@ impl Part {
                 (Order::Products(_), 1) => tree(slots, from, out),
                 (Order::Products(_), _) => {
                     for (t, out) in out.iter_mut().enumerate() {
-                        *out = pairs(slots.len(), |g| slots[g][from + t * step]);
+                        let at = from + t * step;
+                        *out = match slots {
+                            &[a, b] => a[at] + b[at],
+                            &[a, b, c, d] => (a[at] + b[at]) + (c[at] + d[at]),
+                            _ => pairs(slots.len(), |g| slots[g][at]),
+                        };
                     }
                 }
                 (Order::Lanes(_), _) => lanes(slots, from, step, out),
@@ -542,6 +547,14 @@ impl Sums {
     pub(crate) fn cover(&self) -> bool {
         self.regions.iter().all(|r| match &r.order {
             Order::Products(p) => r.len == 0 || p.block_count() > 0,
+            Order::Lanes(_) => true,
+        })
+    }
+
+    /// Whether a tile adds to every element of a slot by one run of lanes.
+    pub(crate) fn one_block(&self) -> bool {
+        self.regions.iter().all(|r| match &r.order {
+            Order::Products(p) => r.len == 0 || p.block_count() == 1,
             Order::Lanes(_) => true,
         })
     }

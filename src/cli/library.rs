@@ -184,8 +184,14 @@ fn shelf(s: &Shelf, ink: &Ink) -> String {
 /// One name.
 fn page(i: &Item, ink: &Ink) -> String {
     let what = if i.place.is_empty() { i.kind.to_owned() } else { format!("{}, of {}", i.kind, i.category) };
-    let gap = WIDTH.saturating_sub(i.name.chars().count() + 2 + what.chars().count() + i.place.chars().count()).max(1);
-    let mut out = format!("{}  {}{:gap$}{}\n", ink.bold(&i.name), what, "", ink.dim(&i.place)).trim_end().to_owned();
+    let taken = i.name.chars().count() + 2 + what.chars().count() + i.place.chars().count();
+    let gap = WIDTH.checked_sub(taken).filter(|g| *g > 0);
+    let mut out = format!("{}  {what}", ink.bold(&i.name));
+    match gap {
+        _ if i.place.is_empty() => {}
+        Some(gap) => out.push_str(&format!("{:gap$}{}", "", ink.dim(&i.place))),
+        None => out.push_str(&format!("\n{:1$}{2}", "", WIDTH - i.place.chars().count(), ink.dim(&i.place))),
+    }
     out.push_str("\n\n");
     for paragraph in &i.doc.text {
         for line in wrap(paragraph, WIDTH - MARGIN) {
@@ -207,8 +213,12 @@ fn page(i: &Item, ink: &Ink) -> String {
             out.push('\n');
         }
         let _ = writeln!(out, "{:MARGIN$}{}", "", ink.dim(label));
-        for line in text.lines() {
-            let _ = writeln!(out, "{}", format!("{:1$}{line}", "", 2 * MARGIN).trim_end());
+        // A call is one line, however long: it has no lines of its own to keep.
+        let lines =
+            if i.place.is_empty() { wrap(text, WIDTH - 4 * MARGIN) } else { text.lines().map(str::to_owned).collect() };
+        for (k, line) in lines.iter().enumerate() {
+            let margin = if i.place.is_empty() && k > 0 { 4 * MARGIN } else { 2 * MARGIN };
+            let _ = writeln!(out, "{}", format!("{:margin$}{line}", "").trim_end());
         }
     }
     out.truncate(out.trim_end().len());

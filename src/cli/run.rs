@@ -209,6 +209,10 @@ fn go(args: &RunArgs, ready: Ready) -> ExitCode {
     let written = write(folder, &ended.record);
     let report = folder.file("report.html");
     print!("{}", term::summary(&ended.record, written.is_ok().then_some(&*report), term::colours()));
+    let differences = term::differences(&ended.record);
+    if !differences.is_empty() {
+        print!("\n{differences}");
+    }
     let mut code = 0;
     for d in ended.failure.iter().chain(written.as_ref().err()) {
         complain_in(d, &compiled.sources);

@@ -76,7 +76,7 @@ pub(super) struct Emit<'a, 'b> {
     pub(super) outputs: Value,
     pub(super) slot: Value,
     pub(super) scratch: Value,
-    fresh: Value,
+    start: Value,
     pub(super) panels: Value,
     /// Bytes of the lanes to compute.
     pub(super) lanes: Value,
@@ -100,7 +100,7 @@ pub fn emit(
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let (args, panels) = (b.block_params(entry)[0], b.block_params(entry)[1]);
-    let [packed, inputs, outputs, slot, scratch, fresh] =
+    let [packed, inputs, outputs, slot, scratch, start] =
         FIELDS.map(|at| b.ins().load(types::I64, MemFlagsData::trusted(), args, at));
     let (scalar, vector) = match cx.precision {
         Precision::F32 => (types::F32, types::F32X4),
@@ -121,7 +121,7 @@ pub fn emit(
         outputs,
         slot,
         scratch,
-        fresh,
+        start,
         panels,
         lanes,
     };
@@ -185,13 +185,13 @@ impl Emit<'_, '_> {
                 let (d, x) = (self.rows(*d), self.rows(*x));
                 let [m, k, blocks] = [*m, *k, *blocks].map(|n| self.number(n));
                 let scratch = self.plus(self.scratch, self.cx.kernel_scratch as i64 * self.size);
-                self.call(Callee::Grad, &[slot, d, x, m, k, blocks, self.panels, scratch, self.fresh]);
+                self.call(Callee::Grad, &[slot, d, x, m, k, blocks, self.panels, scratch, self.start]);
             }
             Task::SumLanes { slot, d, rows } => {
                 let slot = self.plus(self.slot, *slot as i64 * self.size);
                 let d = self.rows(*d);
                 let (rows, one) = (self.number(*rows), self.number(1));
-                self.call(Callee::SumLanes, &[slot, d, rows, one, self.panels, self.fresh]);
+                self.call(Callee::SumLanes, &[slot, d, rows, one, self.panels, self.start]);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::backend::unit::{Facts, broken};
 use crate::backend::{Kernel, LANES, Layout, PANEL, Precision, Scalar, SharedMut, Unit};
 use crate::diag::Diagnostic;
 use crate::ir::UnaryFn;
-use crate::kernels::{Isa, KernelTable, Real, grad_scratch_len};
+use crate::kernels::{Isa, KernelTable, Real, Start, grad_scratch_len};
 use cranelift_codegen::ir::{AbiParam, LibCall, Signature, UserFuncName, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -33,8 +33,8 @@ struct Args<T> {
     scratch: *mut T,
     residuals: *mut T,
     cotangents: *mut T,
-    /// Not 0 if the slot counts as zeros.
-    fresh: u64,
+    /// What sums over samples start from.
+    start: Start,
 }
 
 /// The generated function. Its argument's type is erased: the precision is that of the [`Compiled`] that owns it.
@@ -339,7 +339,7 @@ impl<T: Real + Scalar> Kernel<T> for Compiled<T> {
         scratch: &mut [T],
         panels: usize,
     ) -> u32 {
-        self.enter(packed, inputs, outputs, slot, scratch, panels, false)
+        self.enter(packed, inputs, outputs, slot, scratch, panels, Start::There)
     }
 
     fn first_tile(
@@ -352,10 +352,27 @@ impl<T: Real + Scalar> Kernel<T> for Compiled<T> {
         panels: usize,
     ) -> u32 {
         if self.sums.cover() {
-            return self.enter(packed, inputs, outputs, slot, scratch, panels, true);
+            return self.enter(packed, inputs, outputs, slot, scratch, panels, Start::Zero);
         }
         slot.fill(T::default());
-        self.enter(packed, inputs, outputs, slot, scratch, panels, false)
+        self.enter(packed, inputs, outputs, slot, scratch, panels, Start::There)
+    }
+
+    fn joins_slots(&self) -> bool {
+        self.sums.one_block()
+    }
+
+    fn joining_tile(
+        &self,
+        packed: &[T],
+        inputs: &[T],
+        outputs: &mut [T],
+        slot: &mut [T],
+        scratch: &mut [T],
+        panels: usize,
+    ) -> u32 {
+        assert!(self.sums.one_block(), "asked before");
+        self.enter(packed, inputs, outputs, slot, scratch, panels, Start::Beside)
     }
 
     fn reduce(&self, slots: &[&[T]], first: usize, out: &mut [T]) {
@@ -373,7 +390,7 @@ impl<T: Real + Scalar> Compiled<T> {
         slot: &mut [T],
         scratch: &mut [T],
         panels: usize,
-        fresh: bool,
+        start: Start,
     ) -> u32 {
         let l = &self.layout;
         assert!((1..=LANES / PANEL).contains(&panels), "1 to 4 panels");
@@ -390,7 +407,7 @@ impl<T: Real + Scalar> Compiled<T> {
             scratch: scratch.as_mut_ptr(),
             residuals: std::ptr::null_mut(),
             cotangents: std::ptr::null_mut(),
-            fresh: u64::from(fresh),
+            start,
         };
         // SAFETY: the code was generated for this scalar and this layout. It reads and writes these blocks within the
         // lengths asserted above; the borrows keep the blocks alive and apart.

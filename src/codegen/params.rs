@@ -234,7 +234,7 @@ impl Params {
                             // SAFETY: all of the panel's elements are in this range.
                             let to = unsafe { packed.slice_mut(panel_at..panel_at + ROWS * k) };
                             // SAFETY: `from` holds the rows, `to` one panel.
-                            unsafe { (table.pack)(from.as_ptr(), to.as_mut_ptr(), rows, k, pitch, 1, 0, 1) };
+                            unsafe { (table.pack)(from.as_ptr(), to.as_mut_ptr(), rows, k, pitch, 1, k, 0, 1) };
                             i += rows;
                             continue;
                         }
@@ -254,16 +254,11 @@ impl Params {
                     while c < k && c * pitch < hi {
                         if whole.contains(&c) {
                             let columns = whole.end - c;
-                            for i in (0..m).step_by(ROWS) {
-                                let rows = ROWS.min(m - i);
-                                let from =
-                                    &theta[element(c * pitch + i)..=element((whole.end - 1) * pitch + i + rows - 1)];
-                                let at = s.at + (i * k) + c * ROWS;
-                                // SAFETY: the places of these columns' elements, and zeros below the last row.
-                                let to = unsafe { packed.slice_mut(at..at + columns * ROWS) };
-                                // SAFETY: `from` holds the columns' rows, `to` as much of one panel.
-                                unsafe { (table.pack)(from.as_ptr(), to.as_mut_ptr(), rows, columns, 1, pitch, 0, 1) };
-                            }
+                            let from = &theta[element(c * pitch)..=element((whole.end - 1) * pitch + m - 1)];
+                            let to = packed.as_mut_ptr().wrapping_add(s.at + c * ROWS);
+                            // SAFETY: `from` holds the columns; their places in every panel, and zeros below the last row,
+                            // are written by this range only.
+                            unsafe { (table.pack)(from.as_ptr(), to, m, columns, 1, pitch, k, 0, m.div_ceil(ROWS)) };
                             c = whole.end;
                             continue;
                         }
@@ -326,6 +321,7 @@ impl Params {
                                 *k,
                                 *row_stride,
                                 *col_stride,
+                                *k,
                                 first,
                                 last - first,
                             );

@@ -1,8 +1,8 @@
 //! Order of steps, and places of values in scratch.
 //!
 //! Two topological orders are tried, the one of the program and a greedy one that frees memory first; the one with fewer
-//! live rows wins. Places are given by liveness, best fit, reused; an elementwise step or a map may write over an operand
-//! that dies with it. Offsets are rows of 64 lanes, so every value is aligned to 64 bytes within its block.
+//! live rows wins, the greedy one of equals: it uses values while they are in the nearest cache. Places are given by liveness,
+//! best fit, reused; an elementwise step or a map may write over an operand that dies with it. Offsets are rows of 64 lanes, so every value is aligned to 64 bytes within its block.
 
 use super::lower::Lowered;
 use super::plan::{Home, Task, Value, Work};
@@ -149,7 +149,7 @@ pub fn place(l: &Lowered) -> Placed {
         let (begins, ends) = m.change(s);
         (begins - ends, s)
     });
-    let order = if greedy_peak < plain_peak { greedy } else { plain };
+    let order = if greedy_peak <= plain_peak { greedy } else { plain };
 
     let mut left = g.readers.clone();
     let mut offset: Vec<Option<usize>> = vec![None; l.values.len()];

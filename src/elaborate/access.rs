@@ -87,6 +87,11 @@ impl Elaborator<'_> {
         Ok(inner.program.dag.shape(n).to_vec())
     }
 
+    /// Parameters that are made from here on belong to `name`.
+    pub fn own_parameters(&mut self, name: &str) {
+        self.owners.push(super::Scope::root(name));
+    }
+
     /// A function of the library called with all its defaults.
     pub fn call_with_defaults(&mut self, f: &Value, span: Span) -> Res<Value> {
         let args = Args { positional: vec![], named: vec![], condition: None, span };

@@ -154,7 +154,7 @@ impl Elaborator<'_> {
             }
             Builtin::Entropy | Builtin::Modes => {
                 let a = self.arity(b, &args, 1, &[])?;
-                if !matches!(a[0].0, Value::Law(_) | Value::Poison) {
+                if !matches!(a[0].0, Value::Law(_) | Value::Data(_) | Value::Dataset(_) | Value::Poison) {
                     let found = self.describe(&a[0].0);
                     return Err(self.report(errors::type_expected("a law", &found, a[0].1, None)));
                 }

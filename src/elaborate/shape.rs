@@ -51,7 +51,7 @@ impl Elaborator<'_> {
             Value::Stage(s) => format!("the stage `{s}`"),
             Value::Class(c) if c.count == 0 => "a class or none".into(),
             Value::Class(c) => format!("one of {} classes", c.count),
-            Value::Data(s) => format!("the data `{}`", s.name),
+            Value::Data(s) => format!("the data {}", s.name),
         }
     }
 

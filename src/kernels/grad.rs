@@ -5,7 +5,7 @@
 
 use super::gemm::{Operands, accumulate, by_shape, next_width};
 use super::vector::Vector;
-use super::{LANES, PANEL};
+use super::{LANES, PANEL, Start};
 
 /// Up to this many rows of x, d is transposed instead.
 const NARROW: usize = 8;
@@ -37,17 +37,17 @@ pub(super) unsafe fn grad<V: Vector>(
     blocks: usize,
     panels: usize,
     scratch: *mut V::T,
-    fresh: bool,
+    start: Start,
 ) {
     for block in 0..blocks {
-        let fresh = fresh && block == 0;
+        let start = if block == 0 { start } else { Start::There };
         // SAFETY: the caller's promise; each block is within the rows.
         unsafe {
             let (d, x) = (d.add(block * LANES), x.add(block * LANES));
             if k <= NARROW {
-                narrow::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch, fresh);
+                narrow::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch, start);
             } else {
-                wide::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch, fresh);
+                wide::<V>(slot, d, x, m, k, blocks * LANES, panels * PANEL, scratch, start);
             }
         }
     }
@@ -86,7 +86,7 @@ unsafe fn wide<V: Vector>(
     stride: usize,
     lanes: usize,
     scratch: *mut V::T,
-    fresh: bool,
+    start: Start,
 ) {
     let kp = padded(k);
     // SAFETY: the caller's promise.
@@ -109,7 +109,7 @@ unsafe fn wide<V: Vector>(
                     b_vector: V::LANES * LANES,
                     steps: lanes,
                 };
-                by_shape!(V, rows, width, chain(&o, slot.add(i * kp + done * V::LANES), kp, fresh));
+                by_shape!(V, rows, width, chain(&o, slot.add(i * kp + done * V::LANES), kp, start));
             }
             i += rows;
         }
@@ -129,7 +129,7 @@ unsafe fn narrow<V: Vector>(
     stride: usize,
     lanes: usize,
     scratch: *mut V::T,
-    fresh: bool,
+    start: Start,
 ) {
     let kp = padded(k);
     for first in (0..m).step_by(LANES) {
@@ -141,7 +141,7 @@ unsafe fn narrow<V: Vector>(
             transpose_rows::<V>(d.add(first * stride), stride, count, lanes, scratch);
             // Sixteen columns or as many as whole vectors cover: the padding of the slot comes along.
             let columns = k.next_multiple_of(V::LANES);
-            for i in (0..if fresh { 0 } else { count }).step_by(V::LANES) {
+            for i in (0..if start == Start::Zero { 0 } else { count }).step_by(V::LANES) {
                 for j in (0..columns).step_by(V::LANES) {
                     V::transpose(slot.add(i * kp + j), kp, count - i, chains.add(j * LANES + i), LANES);
                 }
@@ -162,7 +162,7 @@ unsafe fn narrow<V: Vector>(
                         b_vector: V::LANES * LANES,
                         steps: lanes,
                     };
-                    by_shape!(V, rows, width, chain(&o, chains.add(j * LANES + done * V::LANES), LANES, fresh));
+                    by_shape!(V, rows, width, chain(&o, chains.add(j * LANES + done * V::LANES), LANES, start));
                     done += width;
                 }
                 j += rows;
@@ -182,18 +182,18 @@ unsafe fn narrow<V: Vector>(
     }
 }
 
-/// Loads a tile of chains (zeros if they begin), continues them over all steps, stores them.
+/// Loads a tile of chains or begins it, continues them over all steps, stores them.
 #[inline(always)]
 unsafe fn chain<V: Vector, const R: usize, const W: usize>(
     o: &Operands<V::T>,
     sums: *mut V::T,
     stride: usize,
-    fresh: bool,
+    start: Start,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut acc = [[V::zero(); W]; R];
-        if !fresh {
+        if start == Start::There {
             for (r, row) in acc.iter_mut().enumerate() {
                 for (v, sum) in row.iter_mut().enumerate() {
                     *sum = V::load(sums.add(r * stride + v * V::LANES));
@@ -203,7 +203,8 @@ unsafe fn chain<V: Vector, const R: usize, const W: usize>(
         accumulate(o, &mut acc);
         for (r, row) in acc.iter().enumerate() {
             for (v, sum) in row.iter().enumerate() {
-                sum.store(sums.add(r * stride + v * V::LANES));
+                let to = sums.add(r * stride + v * V::LANES);
+                if start == Start::Beside { V::load(to).add(*sum).store(to) } else { sum.store(to) }
             }
         }
     }

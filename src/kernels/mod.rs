@@ -20,6 +20,7 @@ mod maps;
 mod math;
 mod pack;
 pub mod scalar;
+pub mod scan;
 mod sum;
 mod table;
 mod vector;
@@ -32,7 +33,7 @@ pub use math::Math;
 pub(crate) use math::polynomial;
 pub use pack::packed_len;
 pub use sum::tree_sum;
-pub use table::{Gemm, Grad, KernelTable, Map, Pack, Real, SumLanes, table};
+pub use table::{Gemm, Grad, KernelTable, Map, Pack, Real, Start, SumLanes, table};
 pub(crate) use wide::wide;
 
 /// Samples of a tile.

@@ -22,6 +22,7 @@ pub(super) unsafe fn pack<V: Vector>(
     k: usize,
     row_stride: usize,
     col_stride: usize,
+    pitch: usize,
     first_panel: usize,
     panels: usize,
 ) {
@@ -29,7 +30,7 @@ pub(super) unsafe fn pack<V: Vector>(
         let first = panel * ROWS;
         // SAFETY: elements (i, kk) of W with i < m, kk < k, and whole panels of `packed`, as the caller promises.
         unsafe {
-            let to = packed.add(first * k).cast::<[V::T; ROWS]>();
+            let to = packed.add(first * pitch).cast::<[V::T; ROWS]>();
             if first + ROWS <= m && row_stride == 1 {
                 let from = w.add(first);
                 for kk in 0..k {

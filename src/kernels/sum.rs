@@ -1,6 +1,6 @@
 //! Sums over the lanes of a tile, kept as 16 partial sums a row.
 
-use super::{LANES, Math, PANEL};
+use super::{LANES, Math, PANEL, Start};
 
 /// See [`super::SumLanes`].
 ///
@@ -13,13 +13,13 @@ pub(super) unsafe fn sum_lanes<T: Math>(
     m: usize,
     blocks: usize,
     panels: usize,
-    fresh: bool,
+    start: Start,
 ) {
     for i in 0..m {
         // SAFETY: row i of the slot and of d, as the caller promises.
         unsafe {
             let partial = slot.add(i * PANEL).cast::<[T; PANEL]>();
-            let mut sums = if fresh { [T::ZERO; PANEL] } else { partial.read() };
+            let mut sums = if start == Start::There { partial.read() } else { [T::ZERO; PANEL] };
             for block in 0..blocks {
                 let from = d.add((i * blocks + block) * LANES).cast::<[T; PANEL]>();
                 for panel in 0..panels {
@@ -27,6 +27,12 @@ pub(super) unsafe fn sum_lanes<T: Math>(
                     for l in 0..PANEL {
                         sums[l] = sums[l] + x[l];
                     }
+                }
+            }
+            if start == Start::Beside {
+                let there = partial.read();
+                for l in 0..PANEL {
+                    sums[l] = there[l] + sums[l];
                 }
             }
             partial.write(sums);

@@ -14,30 +14,44 @@ use super::{Isa, Math};
 pub type Gemm<T> = unsafe extern "C" fn(*const T, *const T, *mut T, *const T, usize, usize, usize, usize);
 
 /// Brings `W[i][kk] = w[i * row_stride + kk * col_stride]` into row panels of 8, rows from m on zero:
-/// `(w, packed, m, k, row_stride, col_stride, first_panel, panels)`.
+/// `(w, packed, m, k, row_stride, col_stride, pitch, first_panel, panels)`. A panel has `pitch` columns, of which the first k
+/// are written: with `w` and `packed` moved along, any run of columns.
 ///
 /// # Safety
-/// `w` holds the m x k elements, `packed` [`super::packed_len`] scalars, row panels
-/// `first_panel..first_panel + panels` exist. Only these panels are written, so threads may share the work.
-pub type Pack<T> = unsafe extern "C" fn(*const T, *mut T, usize, usize, usize, usize, usize, usize);
+/// `w` holds the m x k elements, `packed` [`super::packed_len`] scalars of m x pitch (less what it was moved by), row panels
+/// `first_panel..first_panel + panels` exist, k <= pitch. Only these columns of these panels are written, so threads may share
+/// the work.
+pub type Pack<T> = unsafe extern "C" fn(*const T, *mut T, usize, usize, usize, usize, usize, usize, usize);
 
-/// `slot += d x'` over lanes: `(slot, d, x, m, k, blocks, panels, scratch, fresh)`.
+/// What sums over samples start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Start {
+    /// From what is in the slot.
+    There = 0,
+    /// From +0; the slot is not read.
+    Zero = 1,
+    /// From +0, and at the end they are added to what is in the slot: the sum of two slots.
+    Beside = 2,
+}
+
+/// `slot += d x'` over lanes: `(slot, d, x, m, k, blocks, panels, scratch, start)`.
 ///
 /// `slot` is `[m][kp]` with kp = k rounded up to 16, `d` `[m][blocks][64]`, `x` `[k][blocks][64]`. Each `slot[i][j]`, j < k,
-/// continues the chain `fma(d[i][b][l], x[j][b][l], slot[i][j])` over b, then l, ascending, l < 16 * panels; if `fresh` is
-/// not 0, from +0, and the slot is not read. Columns from k on get values of no meaning.
+/// continues the chain `fma(d[i][b][l], x[j][b][l], slot[i][j])` over b, then l, ascending, l < 16 * panels. The chain starts
+/// as [`Start`] says. Columns from k on get values of no meaning.
 ///
 /// # Safety
 /// The arrays have these sizes and do not overlap, `scratch` holds [`super::grad_scratch_len`] scalars, 1 <= panels <= 4, and
-/// blocks >= 1 if `fresh`.
-pub type Grad<T> = unsafe extern "C" fn(*mut T, *const T, *const T, usize, usize, usize, usize, *mut T, usize);
+/// blocks >= 1; blocks = 1 for [`Start::Beside`].
+pub type Grad<T> = unsafe extern "C" fn(*mut T, *const T, *const T, usize, usize, usize, usize, *mut T, Start);
 
-/// `slot[i][l % 16] += d[i][b][l]`, b, then l, ascending: `(slot, d, m, blocks, panels, fresh)`; `slot` is `[m][16]`, `d`
-/// `[m][blocks][64]`; if `fresh` is not 0, from +0. [`super::tree_sum`] gives a row's total.
+/// `slot[i][l % 16] += d[i][b][l]`, b, then l, ascending: `(slot, d, m, blocks, panels, start)`; `slot` is `[m][16]`, `d`
+/// `[m][blocks][64]`. The sums start as [`Start`] says; [`super::tree_sum`] gives a row's total.
 ///
 /// # Safety
 /// The arrays have these sizes and do not overlap, 1 <= panels <= 4.
-pub type SumLanes<T> = unsafe extern "C" fn(*mut T, *const T, usize, usize, usize, usize);
+pub type SumLanes<T> = unsafe extern "C" fn(*mut T, *const T, usize, usize, usize, Start);
 
 /// `y[r][l] = f(x[r][l])` for l < 16 * panels: `(x, y, rows, panels)`; both `[rows][64]`.
 ///
@@ -105,27 +119,27 @@ macro_rules! entry_points {
             $(#[target_feature(enable = $features)])?
             unsafe extern "C" fn pack<V: Vector>(
                 w: *const V::T, packed: *mut V::T, m: usize, k: usize,
-                row_stride: usize, col_stride: usize, first_panel: usize, panels: usize,
+                row_stride: usize, col_stride: usize, pitch: usize, first_panel: usize, panels: usize,
             ) {
                 // SAFETY: the contract of `Pack`, on a processor with these features.
-                unsafe { pack::pack::<V>(w, packed, m, k, row_stride, col_stride, first_panel, panels) }
+                unsafe { pack::pack::<V>(w, packed, m, k, row_stride, col_stride, pitch, first_panel, panels) }
             }
 
             $(#[target_feature(enable = $features)])?
             unsafe extern "C" fn grad<V: Vector>(
                 slot: *mut V::T, d: *const V::T, x: *const V::T,
-                m: usize, k: usize, blocks: usize, panels: usize, scratch: *mut V::T, fresh: usize,
+                m: usize, k: usize, blocks: usize, panels: usize, scratch: *mut V::T, start: Start,
             ) {
                 // SAFETY: the contract of `Grad`, on a processor with these features.
-                unsafe { grad::grad::<V>(slot, d, x, m, k, blocks, panels, scratch, fresh != 0) }
+                unsafe { grad::grad::<V>(slot, d, x, m, k, blocks, panels, scratch, start) }
             }
 
             $(#[target_feature(enable = $features)])?
             unsafe extern "C" fn sum_lanes<T: Math>(
-                slot: *mut T, d: *const T, m: usize, blocks: usize, panels: usize, fresh: usize,
+                slot: *mut T, d: *const T, m: usize, blocks: usize, panels: usize, start: Start,
             ) {
                 // SAFETY: the contract of `SumLanes`.
-                unsafe { sum::sum_lanes(slot, d, m, blocks, panels, fresh != 0) }
+                unsafe { sum::sum_lanes(slot, d, m, blocks, panels, start) }
             }
 
             $(#[target_feature(enable = $features)])?

@@ -7,6 +7,8 @@
 //! each row left over makes them exact. O(n^3), deterministic. Deliberately absent: rectangular and sparse problems,
 //! approximations.
 
+use crate::kernels::{Math, scan, wide};
+
 /// An optimal assignment and its proof.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
@@ -55,59 +57,48 @@ impl std::error::Error for AssignmentError {}
 const NONE: usize = usize::MAX;
 
 /// The first round's step, as a share of the range of costs.
-const FIRST_STEP: f64 = 0.05;
+const FIRST_STEP: f32 = 0.05;
 /// The last round's step is about this share of range / n.
-const LAST_STEP: f64 = 0.03;
+const LAST_STEP: f32 = 0.03;
 /// Steps fall by this factor.
-const STEP_FALL: f64 = 7.0;
+const STEP_FALL: f32 = 7.0;
 /// Most bids of a round, times n.
 const BIDS: usize = 64;
 
-/// The least and second least of a row's reduced costs.
-struct Best {
-    column: usize,
-    best: f64,
-    second: f64,
+/// Partial results of a loop over columns.
+const WIDE: usize = 16;
+
+wide! {
+    /// Least and greatest of some numbers, and a NaN instead of 0 if one of them is not finite.
+    fn range<T: Math>(numbers: &[T]) -> (T, T, T) {
+        let Some(&first) = numbers.first() else { return (T::ZERO, T::ZERO, T::ZERO) };
+        let (mut low, mut high, mut odd) = ([first; WIDE], [first; WIDE], [T::ZERO; WIDE]);
+        let (chunks, rest) = numbers.as_chunks::<WIDE>();
+        for chunk in chunks {
+            for l in 0..WIDE {
+                let x = chunk[l];
+                low[l] = if x < low[l] { x } else { low[l] };
+                high[l] = if x > high[l] { x } else { high[l] };
+                odd[l] = odd[l] + x * T::ZERO;
+            }
+        }
+        for (l, &x) in rest.iter().enumerate() {
+            low[l] = if x < low[l] { x } else { low[l] };
+            high[l] = if x > high[l] { x } else { high[l] };
+            odd[l] = odd[l] + x * T::ZERO;
+        }
+        for l in 1..WIDE {
+            low[0] = if low[l] < low[0] { low[l] } else { low[0] };
+            high[0] = if high[l] > high[0] { high[l] } else { high[0] };
+            odd[0] = odd[0] + odd[l];
+        }
+        (low[0], high[0], odd[0])
+    }
 }
 
-/// Columns of one step of [`best_two`].
-const WIDE: usize = 8;
-
-/// Scans eight columns at a time; of equal columns one is taken by a fixed rule. With one column only, `second` is infinite.
-fn best_two(row: &[f64], v: &[f64]) -> Best {
-    let mut best = [f64::INFINITY; WIDE];
-    let mut second = [f64::INFINITY; WIDE];
-    // Block numbers as f64, so that all selections have one width.
-    let mut block = [0.0; WIDE];
-    let whole = row.len() / WIDE * WIDE;
-    let mut number = 0.0;
-    for (c, v) in row[..whole].chunks_exact(WIDE).zip(v[..whole].chunks_exact(WIDE)) {
-        for l in 0..WIDE {
-            let d = c[l] - v[l];
-            let less = d < best[l];
-            let rest = if d < second[l] { d } else { second[l] };
-            second[l] = if less { best[l] } else { rest };
-            block[l] = if less { number } else { block[l] };
-            best[l] = if less { d } else { best[l] };
-        }
-        number += 1.0;
-    }
-    let mut all = Best { column: 0, best: f64::INFINITY, second: f64::INFINITY };
-    let mut take = |column: usize, d: f64| {
-        if d < all.best {
-            (all.second, all.best, all.column) = (all.best, d, column);
-        } else if d < all.second {
-            all.second = d;
-        }
-    };
-    for l in 0..WIDE {
-        if best[l] < f64::INFINITY {
-            take(block[l] as usize * WIDE + l, best[l]);
-        }
-        take(usize::MAX, second[l]);
-    }
-    (whole..row.len()).for_each(|j| take(j, row[j] - v[j]));
-    all
+/// `(cost - low) * scale`, rounded to f32.
+fn scaled(cost: &[f64], low: f64, scale: f64) -> Vec<f32> {
+    cost.iter().map(|c| ((c - low) * scale) as f32).collect()
 }
 
 /// The assignment of least total cost; `cost` is row-major, n by n.
@@ -118,11 +109,13 @@ pub fn assign(cost: &[f64], n: usize) -> Result<Assignment, AssignmentError> {
     if cost.len() != n * n {
         return Err(AssignmentError::NotSquare { len: cost.len(), n });
     }
-    if let Some(at) = cost.iter().position(|c| !c.is_finite()) {
+    let (low, high, odd) = range(cost);
+    if odd.is_nan() {
+        let at = cost.iter().position(|c| !c.is_finite()).unwrap_or(0);
         return Err(AssignmentError::NotFinite { row: at / n, column: at % n });
     }
     let mut search = Search { cost, n, column_of: vec![NONE; n], row_of: vec![NONE; n], v: vec![0.0; n] };
-    search.auction();
+    search.auction(low, high);
     let free = search.take_best();
     search.augment(&free);
     let rows = (0..n).map(|i| search.reduced(i, search.column_of[i])).collect();
@@ -150,38 +143,48 @@ impl Search<'_> {
 
     /// Leaves nearly optimal column duals. In each round rows bid until all have a column: a row takes its best column and
     /// lowers that column's dual below the second best by the round's `step`, putting out the row that held it. Steps fall
-    /// from round to round. Any duals are a valid start for the exact part, so a round may be cut short.
-    fn auction(&mut self) {
-        let n = self.n;
-        let (low, high) = self.cost.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &c| (l.min(c), h.max(c)));
-        let least = (high - low) / n as f64 * LAST_STEP;
-        let mut step = (high - low) * FIRST_STEP;
-        while n > 1 && step > least && step > 0.0 {
+    /// from round to round. Any duals are a valid start for the exact part, so a round may be cut short, and f32 on costs that
+    /// are brought to [0, 1] will do.
+    fn auction(&mut self, low: f64, high: f64) {
+        let (n, range) = (self.n, high - low);
+        if n < 2 || range <= 0.0 || !range.is_finite() {
+            return;
+        }
+        let cost = scaled(self.cost, low, 1.0 / range);
+        let mut v = vec![0.0_f32; n];
+        let (mut step, least) = (FIRST_STEP, LAST_STEP / n as f32);
+        let mut waiting = Vec::with_capacity(n);
+        while step > least {
             self.row_of.fill(NONE);
-            let mut waiting: Vec<usize> = (0..n).rev().collect();
+            waiting.extend((0..n).rev());
             let mut bids = BIDS * n;
             while let Some(i) = waiting.pop() {
-                let Best { column, best, second } = best_two(self.row(i), &self.v);
-                self.v[column] -= second - best + step;
+                let (best, second, column) = scan::best_two(&cost[i * n..(i + 1) * n], &v);
+                v[column] -= second - best + step;
                 let put_out = std::mem::replace(&mut self.row_of[column], i);
                 if put_out != NONE {
                     waiting.push(put_out);
                 }
                 bids -= 1;
                 if bids == 0 {
-                    break;
+                    waiting.clear();
                 }
             }
             step /= STEP_FALL;
         }
         self.row_of.fill(NONE);
+        self.v.iter_mut().zip(v).for_each(|(v, x)| *v = f64::from(x) * range);
     }
 
     /// Each row takes its best column if that is free; returns the rows that got none. Pairs are tight, so duals are feasible.
     fn take_best(&mut self) -> Vec<usize> {
+        let n = self.n;
         let mut left = Vec::new();
-        for i in 0..self.n {
-            let column = best_two(self.row(i), &self.v).column;
+        let (mut distance, mut before, zeros) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        for i in 0..n {
+            distance.fill(f64::INFINITY);
+            let least = scan::relax(self.row(i), &self.v, 0.0, 0.0, &mut distance, &mut before);
+            let column = scan::nearest(&distance, &zeros, least);
             if self.row_of[column] == NONE {
                 (self.column_of[i], self.row_of[column]) = (column, i);
             } else {
@@ -191,64 +194,39 @@ impl Search<'_> {
         left
     }
 
-    /// One shortest augmenting path for each free row.
+    /// One shortest augmenting path for each free row: Dijkstra's search over columns, with reduced costs as lengths.
     fn augment(&mut self, free: &[usize]) {
         let n = self.n;
+        // 0 where no row holds the column.
+        let held = |row: &usize| if *row == NONE { 0.0 } else { 1.0 };
+        let mut held: Vec<f64> = self.row_of.iter().map(held).collect();
         let mut distance = vec![0.0; n];
-        let mut before = vec![0; n];
-        // columns[..settled]: scanned; [settled..level]: at the least distance, to scan; the rest: beyond.
-        let mut columns: Vec<usize> = (0..n).collect();
+        let mut before = vec![0.0; n];
+        // Column, its distance, its dual: that is minus infinity meanwhile, so that no path leads there again.
+        let mut settled: Vec<(usize, f64, f64)> = Vec::new();
         for &start in free {
-            for (j, d) in distance.iter_mut().enumerate() {
-                *d = self.reduced(start, j);
-                before[j] = start;
-            }
-            let (mut settled, mut level, mut least) = (0, 0, 0.0);
-            let end = 'search: loop {
-                if settled == level {
-                    least = f64::INFINITY;
-                    let beyond = level;
-                    for k in beyond..n {
-                        let j = columns[k];
-                        if distance[j] <= least {
-                            if distance[j] < least {
-                                (least, level) = (distance[j], settled);
-                            }
-                            columns.swap(k, level);
-                            level += 1;
-                        }
-                    }
-                    if let Some(&j) = columns[settled..level].iter().find(|&&j| self.row_of[j] == NONE) {
-                        break 'search j;
-                    }
-                }
-                let from = columns[settled];
-                settled += 1;
-                let i = self.row_of[from];
+            distance.fill(f64::INFINITY);
+            let (mut i, mut offset) = (start, 0.0);
+            let (end, least) = loop {
                 let row = &self.cost[i * n..(i + 1) * n];
-                let offset = row[from] - self.v[from] - least;
-                let beyond = level;
-                for k in beyond..n {
-                    let j = columns[k];
-                    let d = row[j] - self.v[j] - offset;
-                    if d < distance[j] {
-                        (distance[j], before[j]) = (d, i);
-                        if d <= least {
-                            if self.row_of[j] == NONE {
-                                break 'search j;
-                            }
-                            columns.swap(k, level);
-                            level += 1;
-                        }
-                    }
+                let least = scan::relax(row, &self.v, offset, i as f64, &mut distance, &mut before);
+                // Of equally near columns a free one ends the search.
+                let column = scan::nearest(&distance, &held, least);
+                if self.row_of[column] == NONE {
+                    break (column, least);
                 }
+                i = self.row_of[column];
+                offset = self.reduced(i, column) - least;
+                settled.push((column, least, std::mem::replace(&mut self.v[column], f64::NEG_INFINITY)));
+                distance[column] = f64::INFINITY;
             };
-            for &j in &columns[..settled] {
-                self.v[j] += distance[j] - least;
+            for (column, distance, v) in settled.drain(..) {
+                self.v[column] = v + (distance - least);
             }
+            held[end] = 1.0;
             let mut j = end;
             loop {
-                let i = before[j];
+                let i = before[j] as usize;
                 self.row_of[j] = i;
                 j = std::mem::replace(&mut self.column_of[i], j);
                 if i == start {

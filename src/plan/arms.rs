@@ -3,7 +3,7 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures};
+use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures, unused};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::{Elaborator, Reported, Res, Value, shape_name};
@@ -69,6 +69,10 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
                 Err(Reported) => failed = true,
             }
         }
+    }
+    if !failed && !sink.has_errors() {
+        let first = axes.iter().map(|(a, vs)| (a.name.clone(), vs[0].clone())).collect();
+        unused::check(module, sources, sink, &first);
     }
     let mut axes: Vec<Axis> = axes.into_iter().map(|(a, _)| a).collect();
     let stages: Vec<String> = merged.iter().map(|m| m.name.name.clone()).collect();

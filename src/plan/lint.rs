@@ -263,13 +263,15 @@ fn costly_trace(program: &Program, at: Span) -> Option<Diagnostic> {
         .then(|| errors::costly_trace(program.dag.node(place).span.unwrap_or(at), at, dear, cheap))
 }
 
+/// Parameters beyond which a field is not probed: checking a spec should take no longer than reading it.
+const LARGEST_PROBED: usize = 1 << 19;
+
 /// `W0505`: a velocity (inputs `x` and `t`, output `v`) that grows faster than the state.
 pub fn growth(velocity: &Program, at: Span, own: impl Fn(Span) -> bool) -> Option<Diagnostic> {
     let v = velocity.output("v")?;
     let expanded = autodiff::expand(velocity).ok()?;
     let root = expanded.output("v")?;
     let shape = velocity.inputs.first()?.shape.clone();
-    let theta = init::initial::<f64>(&velocity.params, 0);
     let mut offsets = Vec::new();
     let mut next = 0;
     for p in &velocity.params {
@@ -278,6 +280,10 @@ pub fn growth(velocity: &Program, at: Span, own: impl Fn(Span) -> bool) -> Optio
         next += n;
     }
     let n: usize = shape.iter().product();
+    if next > LARGEST_PROBED {
+        return None;
+    }
+    let theta = init::initial::<f64>(&velocity.params, 0);
     let dag = &expanded.dag;
     let size = |direction: u32, radius: f64| {
         let x: Vec<f64> = (0..n).map(|i| radius * (1.3 * f64::from(direction) + 0.7 * i as f64 + 0.4).sin()).collect();

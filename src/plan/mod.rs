@@ -30,6 +30,7 @@ pub(crate) mod solver;
 mod stages;
 mod tableau_errors;
 pub(crate) mod tableaux;
+mod unused;
 
 pub use arms::plan;
 pub use gradient::Gradient;

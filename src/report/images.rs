@@ -32,23 +32,24 @@ pub(super) fn mosaic(images: &Images, values: &[f32], (lo, hi): (f32, f32), word
         }
     }
     let data = base64(&png(&pixels, width, height));
-    // Room for the names of rows.
-    let scale = 4;
+    // Four points a pixel, in the tenths that all pictures of the page are drawn in; room for the names of rows.
+    let scale = 40;
     let (w, h) = (width * scale, height * scale);
-    let room = if images.classes.iter().any(|c| !c.is_empty()) { 28 } else { 0 };
+    let room = if images.classes.iter().any(|c| !c.is_empty()) { 280 } else { 0 };
     let names: String = images
         .classes
         .iter()
         .enumerate()
         .map(|(r, c)| {
-            let y = (r * (side + 1) * 2 + side) * scale / 2 + 4;
-            format!("<text x=\"{}\" y=\"{y}\" text-anchor=\"end\">{}</text>", room - 8, super::frame::escape(c))
+            let y = (r * (side + 1) * 2 + side) * scale / 2 + 40;
+            format!("<text x=\"{}\" y=\"{y}\" text-anchor=\"end\">{}</text>", room - 80, super::frame::escape(c))
         })
         .collect();
     Some(format!(
-        "<svg viewBox=\"0 0 {} {h}\" role=\"img\" aria-label=\"{}\">{names}<image x=\"{room}\" y=\"0\" width=\"{w}\" \
+        "<svg viewBox=\"0 0 {} {h}\" style=\"max-width:{}px\" role=\"img\" aria-label=\"{}\">{names}<image x=\"{room}\" y=\"0\" width=\"{w}\" \
          height=\"{h}\" style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/></svg>",
         w + room,
+        (w + room) / 10,
         super::frame::escape(words)
     ))
 }

@@ -77,42 +77,65 @@ impl Optimizer {
         }
     }
 
-    /// One step on a range of the parameters. `step` counts from 1; `memory` holds the same range of each vector of
-    /// [`Optimizer::memory`], in that order; `scale` multiplies the gradient first (clipping).
-    pub fn update<T: Real>(
-        &self,
-        step: u64,
-        rate: f64,
-        scale: f64,
-        theta: &mut [T],
-        gradient: &[T],
-        memory: &mut [&mut [T]],
-    ) {
+    /// The rule at a step, counted from 1, with its learning rate; `scale` multiplies the gradient first (clipping).
+    #[must_use]
+    pub fn at<T: Real>(&self, step: u64, rate: f64, scale: f64) -> Update<T> {
         let r = T::from_f64;
         let (s, decay) = (r(scale), r(self.weight_decay));
-        match (self.rule, memory) {
-            (Rule::Adam { beta1, beta2, eps } | Rule::AdamW { beta1, beta2, eps }, [m, v]) => {
+        match self.rule {
+            Rule::Adam { beta1, beta2, eps } | Rule::AdamW { beta1, beta2, eps } => {
                 let coupled = matches!(self.rule, Rule::Adam { .. });
                 let (added, kept) =
                     if coupled { (self.weight_decay, 1.0) } else { (0.0, 1.0 - rate * self.weight_decay) };
                 let size = rate / (1.0 - power(beta1, step));
                 let root = 1.0 / (1.0 - power(beta2, step)).sqrt();
-                let constants = [scale, added, kept, beta1, 1.0 - beta1, beta2, 1.0 - beta2, size, root, eps].map(r);
-                adam(theta, gradient, m, v, constants);
+                let constants = [scale, added, kept, beta1, 1.0 - beta1, beta2, 1.0 - beta2, size, root, eps];
+                Update::Adam(constants.map(r))
             }
-            (Rule::RmsProp { alpha, eps, .. }, [v]) => {
-                rms_prop(theta, gradient, v, [s, decay, r(alpha), r(1.0 - alpha), r(eps), r(rate)]);
+            Rule::RmsProp { alpha, eps, momentum: 0.0 } => {
+                Update::RmsProp([s, decay, r(alpha), r(1.0 - alpha), r(eps), r(rate)])
             }
-            (Rule::RmsProp { alpha, eps, momentum }, [v, b]) => {
-                let constants = [s, decay, r(alpha), r(1.0 - alpha), r(eps), r(rate), r(momentum)];
-                rms_prop_momentum(theta, gradient, v, b, constants);
+            Rule::RmsProp { alpha, eps, momentum } => {
+                Update::RmsPropMomentum([s, decay, r(alpha), r(1.0 - alpha), r(eps), r(rate), r(momentum)])
             }
-            (Rule::Sgd { .. }, []) => descent(theta, gradient, [s, decay, r(rate)]),
-            (Rule::Sgd { momentum, nesterov }, [b]) => {
+            Rule::Sgd { momentum: 0.0, .. } => Update::Descent([s, decay, r(rate)]),
+            Rule::Sgd { momentum, nesterov } => {
                 // g + momentum b, or b: one formula with the weights of both.
                 let (of_g, of_b) = if nesterov { (1.0, momentum) } else { (0.0, 1.0) };
-                descent_momentum(theta, gradient, b, [s, decay, r(rate), r(momentum), r(of_g), r(of_b)]);
+                Update::DescentMomentum([s, decay, r(rate), r(momentum), r(of_g), r(of_b)])
             }
+        }
+    }
+}
+
+/// A rule at one step: its constants, rounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Update<T> {
+    /// [`Rule::Adam`] and [`Rule::AdamW`].
+    Adam([T; 10]),
+    /// [`Rule::RmsProp`] without momentum.
+    RmsProp([T; 6]),
+    /// [`Rule::RmsProp`] with momentum.
+    RmsPropMomentum([T; 7]),
+    /// [`Rule::Sgd`] without momentum.
+    Descent([T; 3]),
+    /// [`Rule::Sgd`] with momentum.
+    DescentMomentum([T; 6]),
+}
+
+impl<T: Real> Update<T> {
+    /// Changes a range of the parameters; `memory` holds the same range of each vector of [`Optimizer::memory`], in that
+    /// order.
+    ///
+    /// # Panics
+    /// If these are not as many.
+    pub fn apply(&self, theta: &mut [T], gradient: &[T], memory: &mut [&mut [T]]) {
+        match (*self, memory) {
+            (Update::Adam(constants), [m, v]) => adam(theta, gradient, m, v, constants),
+            (Update::RmsProp(constants), [v]) => rms_prop(theta, gradient, v, constants),
+            (Update::RmsPropMomentum(constants), [v, b]) => rms_prop_momentum(theta, gradient, v, b, constants),
+            (Update::Descent(constants), []) => descent(theta, gradient, constants),
+            (Update::DescentMomentum(constants), [b]) => descent_momentum(theta, gradient, b, constants),
             (rule, memory) => panic!("{rule:?} does not keep {} vectors", memory.len()),
         }
     }

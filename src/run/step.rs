@@ -26,7 +26,7 @@ use crate::rng::Key;
 use crate::solve::SolveError;
 use crate::stage::Prologue;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 /// Most slots of a step.
@@ -123,6 +123,10 @@ pub(super) struct Section<'a, T: Real> {
     pub losses: SharedMut<f64>,
     pub squares: SharedMut<f64>,
     pub claims: &'a [AtomicU64],
+    /// Slots whose sums were added to those of the slot before.
+    pub joined: &'a [AtomicBool],
+    /// A slot of negative zeros, which change nothing that they are added to; empty if no slot can be joined.
+    pub nothing: &'a [T],
     pub columns: &'a [RwLock<Columns<T>>],
     /// Inputs of the program.
     pub inputs: usize,
@@ -243,22 +247,29 @@ impl<T: Real> Section<'_, T> {
         let count = self.slot_samples.len();
         let own = w.share(count, 1).start;
         let turn = self.first + i as u64 + 1;
+        let mut filled = None;
         for slot in (own..count).chain(0..own) {
             // A slot is free until it bears this step's number; numbers grow within a section, which begins with zeros.
             if self.claims[slot].swap(turn, Ordering::Relaxed) != turn {
-                self.fill_slot(slot, i, w.count(), bench)?;
+                // The first addition of the tree over slots, where nobody else has to wait for it.
+                let samples = self.slot_samples[slot].len();
+                let joins = !self.nothing.is_empty() && samples <= LANES && slot % 2 == 1 && filled == Some(slot - 1);
+                self.fill_slot(slot, joins, i, w.count(), bench)?;
+                self.joined[slot].store(joins, Ordering::Relaxed);
+                filled = Some(slot);
             }
         }
         Ok(())
     }
 
-    fn fill_slot(&self, slot: usize, i: usize, depth: usize, bench: &mut Bench<T>) -> Result<(), Stop> {
+    fn fill_slot(&self, slot: usize, joins: bool, i: usize, depth: usize, bench: &mut Bench<T>) -> Result<(), Stop> {
         let columns = self.columns.get(i % depth).map(|c| c.read().unwrap_or_else(PoisonError::into_inner));
         let mut slots: Vec<&mut [T]> = Vec::new();
         let mut packed: Vec<&[T]> = Vec::new();
+        let place = if joins { slot - 1 } else { slot };
         for part in &self.parts {
-            // SAFETY: the slot was claimed by this worker for this step.
-            let sums = unsafe { part.slots.slice_mut(slot * part.slot_len..(slot + 1) * part.slot_len) };
+            // SAFETY: the slot, and the one before if it is joined to that, was claimed by this worker for this step.
+            let sums = unsafe { part.slots.slice_mut(place * part.slot_len..(place + 1) * part.slot_len) };
             if let Work::Objective(_) = self.work {
                 sums.fill(T::default());
             }
@@ -271,7 +282,7 @@ impl<T: Real> Section<'_, T> {
         let loss = match (self.work, bench) {
             (Work::Unit(part, feeds), Bench::Tile { inputs, outputs, scratch }) => {
                 let tile = (&mut **inputs, &mut **outputs, &mut **scratch);
-                self.fill_unit(part, feeds, step, samples, packed[0], slots[0], columns.as_deref(), tile)?
+                self.fill_unit(part, feeds, step, samples, joins, packed[0], slots[0], columns.as_deref(), tile)?
             }
             (Work::Objective(objective), Bench::Chunk(bench)) => {
                 match self.fill_chunks(objective, step, samples, &packed, &mut slots, columns.as_deref(), bench)? {
@@ -296,6 +307,7 @@ impl<T: Real> Section<'_, T> {
         feeds: &Feeds,
         step: u64,
         samples: Range<usize>,
+        joins: bool,
         packed: &[T],
         sums: &mut [T],
         columns: Option<&Columns<T>>,
@@ -319,7 +331,9 @@ impl<T: Real> Section<'_, T> {
                 weights[..lanes].fill(weight);
                 weights[lanes..].fill(T::default());
             }
-            let status = if first == samples.start {
+            let status = if joins {
+                part.kernel.joining_tile(packed, inputs, outputs, sums, scratch, panels)
+            } else if first == samples.start {
                 part.kernel.first_tile(packed, inputs, outputs, sums, scratch, panels)
             } else {
                 part.kernel.tile(packed, inputs, outputs, sums, scratch, panels)
@@ -388,10 +402,19 @@ impl<T: Real> Section<'_, T> {
         let own = w.share(SHARDS, 1);
         let add = |part: &Shared<'_, T>, share: Range<usize>| {
             let mut slots: [&[T]; SLOTS] = [&[]; SLOTS];
-            let slots = &mut slots[..self.slot_samples.len()];
-            for (g, slot) in slots.iter_mut().enumerate() {
-                // SAFETY: written before the barrier, next in the next step.
-                *slot = unsafe { part.slots.slice(g * part.slot_len..(g + 1) * part.slot_len) };
+            let count = self.slot_samples.len();
+            let joined = |g: usize| self.joined[g].load(Ordering::Relaxed);
+            // If every pair is one slot already, the tree goes on from there.
+            let all = count > 1 && (1..count).step_by(2).all(joined);
+            let slots = &mut slots[..if all { count.div_ceil(2) } else { count }];
+            for (at, slot) in slots.iter_mut().enumerate() {
+                let g = if all { 2 * at } else { at };
+                *slot = if joined(g) {
+                    self.nothing
+                } else {
+                    // SAFETY: written before the barrier, next in the next step.
+                    unsafe { part.slots.slice(g * part.slot_len..(g + 1) * part.slot_len) }
+                };
             }
             // SAFETY: shares are disjoint, and so are the parts' sums.
             part.kernel.reduce(slots, share.start, unsafe { part.sums.slice_mut(share) });
@@ -438,42 +461,33 @@ impl<T: Real> Section<'_, T> {
 
     fn update(&self, w: &Worker<'_>, i: usize, scale: f64) {
         let own = w.share(SHARDS, 1);
-        if own.is_empty() {
-            return;
-        }
-        let range = self.shard(own.start).start..self.shard(own.end - 1).end;
-        for part in self.moving {
-            let part = part.start.max(range.start)..part.end.min(range.end);
-            if !part.is_empty() {
-                self.update_range(part, i, scale);
-            }
-        }
-    }
-
-    /// Updates elements of this worker's shards.
-    fn update_range(&self, range: Range<usize>, i: usize, scale: f64) {
         let step = self.first + i as u64 + 1;
-        // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
-        unsafe {
-            let theta = self.theta.slice_mut(range.clone());
-            let gradient = self.gradient().slice(range.clone());
-            match self.memory.as_slice() {
-                [] => self.config.optimizer.update(step, self.rates[i], scale, theta, gradient, &mut []),
-                [a] => {
-                    let memory = &mut [a.slice_mut(range.clone())];
-                    self.config.optimizer.update(step, self.rates[i], scale, theta, gradient, memory);
+        let update = self.config.optimizer.at(step, self.rates[i], scale);
+        let packs = self.packs_updates();
+        // One after another, so that what is updated is packed from the nearest cache.
+        let moving = |shard: Range<usize>| {
+            self.moving.iter().map(move |m| m.start.max(shard.start)..m.end.min(shard.end)).filter(|r| !r.is_empty())
+        };
+        for range in own.flat_map(|s| moving(self.shard(s))) {
+            // SAFETY: workers own disjoint shards, and nobody reads parameters in this phase, packed or not.
+            unsafe {
+                let theta = self.theta.slice_mut(range.clone());
+                let gradient = self.gradient().slice(range.clone());
+                match self.memory.as_slice() {
+                    [] => update.apply(theta, gradient, &mut []),
+                    [a] => update.apply(theta, gradient, &mut [a.slice_mut(range.clone())]),
+                    [a, b] => {
+                        let memory = &mut [a.slice_mut(range.clone()), b.slice_mut(range.clone())];
+                        update.apply(theta, gradient, memory);
+                    }
+                    more => unreachable!("an optimizer keeps at most two vectors, not {}", more.len()),
                 }
-                [a, b] => {
-                    let memory = &mut [a.slice_mut(range.clone()), b.slice_mut(range.clone())];
-                    self.config.optimizer.update(step, self.rates[i], scale, theta, gradient, memory);
+                if let (Some(ema), Some(average)) = (self.config.ema, &self.ema) {
+                    ema.update(step, average.slice_mut(range.clone()), theta);
                 }
-                more => unreachable!("an optimizer keeps at most two vectors, not {}", more.len()),
-            }
-            if let (Some(ema), Some(average)) = (self.config.ema, &self.ema) {
-                ema.update(step, average.slice_mut(range.clone()), theta);
-            }
-            if self.packs_updates() {
-                self.parts.iter().for_each(|p| p.kernel.pack_range(theta, range.start, &p.packed));
+                if packs {
+                    self.parts.iter().for_each(|p| p.kernel.pack_range(theta, range.start, &p.packed));
+                }
             }
         }
     }

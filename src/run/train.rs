@@ -37,7 +37,7 @@ use crate::rng::Key;
 use crate::solve::SolveError;
 use crate::stage::{GradientPlan, ObjectivePlan, Prologue};
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 /// What training is told besides its program.
@@ -99,6 +99,8 @@ struct Buffers<T> {
     losses: Vec<f64>,
     squares: Vec<f64>,
     claims: Vec<AtomicU64>,
+    joined: Vec<AtomicBool>,
+    nothing: Aligned<T>,
     failures: Vec<Mutex<Option<SolveError>>>,
     columns: Vec<RwLock<Columns<T>>>,
 }
@@ -204,6 +206,12 @@ impl<T: Real> Trainer<T> {
             0 | 1 => gradient_map,
             _ => gradient_map.in_pieces(table.len()),
         };
+        let joined_len = match &work {
+            Work::Unit(part, _) if part.kernel.joins_slots() && slots.len() > 1 => {
+                if slots.iter().all(|s| s.len() <= LANES) { parts[0].slot_len } else { 0 }
+            }
+            Work::Unit(..) | Work::Objective(_) => 0,
+        };
         let is_identity = matches!(gradient_map, GradientMap::Identity);
         let buffers = Buffers {
             parts,
@@ -212,6 +220,8 @@ impl<T: Real> Trainer<T> {
             losses: vec![0.0; slots.len()],
             squares: vec![0.0; SHARDS],
             claims: slots.iter().map(|_| AtomicU64::new(0)).collect(),
+            joined: slots.iter().map(|_| AtomicBool::new(false)).collect(),
+            nothing: Aligned::of(&vec![T::from_f64(-0.0); joined_len]),
             failures: slots.iter().map(|_| Mutex::new(None)).collect(),
             columns: match source {
                 Some(_) => (0..workers).map(|_| RwLock::new(Columns::zeros(&program.inputs, config.batch))).collect(),
@@ -298,6 +308,8 @@ impl<T: Real> Trainer<T> {
             losses: SharedMut::new(&mut self.buffers.losses),
             squares: SharedMut::new(&mut self.buffers.squares),
             claims: &self.buffers.claims,
+            joined: &self.buffers.joined,
+            nothing: &self.buffers.nothing,
             columns: &self.buffers.columns,
             inputs: self.inputs.len(),
         };

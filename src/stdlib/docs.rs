@@ -7,11 +7,12 @@
 use super::{ABOUT, parse_all};
 use crate::diag::Sink;
 use crate::source::SourceMap;
+use crate::syntax;
 use crate::syntax::ast::{DefKind, File, Item, ItemKind};
 use crate::syntax::print;
 
-/// The most columns of a definition.
-const WIDTH: usize = 76;
+/// The most columns of a definition: where a line has no place to break it may be a little longer.
+const WIDTH: usize = 72;
 
 /// A folder of the library.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub struct Entry {
     pub file: String,
     /// What it is.
     pub doc: Doc,
-    /// Its definition in lines of at most 76 columns, with what else serves its file.
+    /// Its definition in short lines, with what else serves its file.
     pub definition: String,
 }
 
@@ -133,6 +134,18 @@ fn shown(file: &File, items: Vec<Item>, text: &str) -> String {
     print::print_within(&File { id: file.id, items, comments }, Some(text), WIDTH)
 }
 
+/// An example in short lines; as it stands if it is statements, not items.
+fn in_lines(example: &str) -> String {
+    let mut sources = SourceMap::default();
+    let mut sink = Sink::default();
+    let id = sources.add("example.flow", example, false);
+    let file = syntax::parse(id, example, &mut sink);
+    if sink.has_errors() {
+        return example.to_owned();
+    }
+    print::print_within(&file, Some(example), WIDTH).trim_end().to_owned()
+}
+
 /// The entries of one file.
 fn entries_of(file: &File, path: &str, text: &str) -> Vec<Entry> {
     let mut documented: Vec<&str> = Vec::new();
@@ -147,6 +160,7 @@ fn entries_of(file: &File, path: &str, text: &str) -> Vec<Entry> {
         let facets: Vec<&Item> = file.items.iter().filter(|i| is(i, name)).collect();
         let mut doc = Doc::default();
         facets.iter().for_each(|i| doc.add(Doc::parse(&i.doc)));
+        doc.example = in_lines(&doc.example);
         let items = file.items.iter().filter(|i| is(i, name) || serves(i)).cloned().collect();
         Entry {
             name: (*name).to_owned(),

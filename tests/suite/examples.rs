@@ -131,11 +131,13 @@ fn every_name_says_shapes_source_and_example() {
 }
 
 #[test]
-fn every_folder_is_described_and_every_file_is_short() {
+fn every_folder_is_described_and_every_file_is_short_and_canonical() {
     for (path, text) in FILES {
         let (folder, _) = path.split_once('/').expect("a folder");
         assert!(ABOUT.contains(&format!("\n## {folder}\n")), "{path}");
         assert!(text.lines().count() <= 120, "{path}: one concept a file, at most 120 lines");
+        let file = items(text).expect("the library parses");
+        assert!(syntax::print::print(&file, Some(text)) == *text, "{path}: `flowc fmt` would change it");
     }
     assert!(docs::categories().iter().all(|c| !c.entries.is_empty() && !c.about.is_empty()));
 }

@@ -2,8 +2,8 @@
 //! error bounds and their limits.
 
 use flowc::kernels::{
-    self, Denormals, Isa, KernelTable, LANES, Map, Math, PANEL, ROWS, Real, grad_scratch_len, packed_len, scalar,
-    table, tree_sum,
+    self, Denormals, Isa, KernelTable, LANES, Map, Math, PANEL, ROWS, Real, Start, grad_scratch_len, packed_len,
+    scalar, scan, table, tree_sum,
 };
 use flowc::rng::Stream;
 use rand::RngExt;
@@ -98,7 +98,7 @@ fn shapes(rng: &mut Stream) -> Vec<Shape> {
 fn packed<T: Number>(t: &KernelTable<T>, w: &[T], m: usize, k: usize) -> Vec<T> {
     let mut packed = vec![T::of(7.0); packed_len(m, k)];
     // SAFETY: sizes as the contract says.
-    unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, k, 1, 0, m.div_ceil(ROWS)) };
+    unsafe { (t.pack)(w.as_ptr(), packed.as_mut_ptr(), m, k, k, 1, k, 0, m.div_ceil(ROWS)) };
     packed
 }
 
@@ -143,26 +143,34 @@ fn gemm_is_a_chain_over_k() {
     }
 }
 
+/// The ways to start that a weight gradient of so many blocks has.
+fn starts(blocks: usize) -> &'static [Start] {
+    if blocks == 1 { &[Start::There, Start::Beside, Start::Zero] } else { &[Start::There, Start::Zero] }
+}
+
 fn grad_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream, specials: bool) {
     let Shape { m, k, blocks, panels } = s;
     let t = table::<T>(isa);
     let kp = k.next_multiple_of(PANEL);
     let (d, x) = (numbers::<T>(rng, m * blocks * LANES, specials), numbers::<T>(rng, k * blocks * LANES, specials));
     let start = numbers::<T>(rng, m * kp, specials);
-    let fresh = specials && k % 2 == 0;
+    let begin = starts(blocks)[k % starts(blocks).len()];
     let mut slot = start.clone();
     let mut scratch = vec![T::of(f64::NAN); grad_scratch_len(k)];
     // SAFETY: sizes as the contract says.
     unsafe {
-        (t.grad)(slot.as_mut_ptr(), d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch.as_mut_ptr(), fresh.into());
+        (t.grad)(slot.as_mut_ptr(), d.as_ptr(), x.as_ptr(), m, k, blocks, panels, scratch.as_mut_ptr(), begin);
     }
     for i in 0..m {
         for j in 0..k {
-            let mut sum = if fresh { T::ZERO } else { start[i * kp + j] };
+            let mut sum = if begin == Start::There { start[i * kp + j] } else { T::ZERO };
             for b in 0..blocks {
                 for l in 0..panels * PANEL {
                     sum = scalar::fma(d[(i * blocks + b) * LANES + l], x[(j * blocks + b) * LANES + l], sum);
                 }
+            }
+            if begin == Start::Beside {
+                sum = start[i * kp + j] + sum;
             }
             assert!(same(slot[i * kp + j], sum), "({i}, {j}): {:?} instead of {sum:?}, {isa} {s:?}", slot[i * kp + j]);
         }
@@ -185,8 +193,9 @@ fn sum_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream) {
     let Shape { m, blocks, panels, .. } = s;
     let d = numbers::<T>(rng, m * blocks * LANES, true);
     let mut slot = numbers::<T>(rng, m * PANEL, true);
-    let fresh = m % 2 == 0;
-    let mut want = if fresh { vec![T::ZERO; slot.len()] } else { slot.clone() };
+    let begin = [Start::There, Start::Zero, Start::Beside][m % 3];
+    let before = slot.clone();
+    let mut want = if begin == Start::There { slot.clone() } else { vec![T::ZERO; slot.len()] };
     for i in 0..m {
         for b in 0..blocks {
             for l in 0..panels * PANEL {
@@ -196,7 +205,10 @@ fn sum_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream) {
         }
     }
     // SAFETY: sizes as the contract says.
-    unsafe { (table::<T>(isa).sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), m, blocks, panels, fresh.into()) };
+    unsafe { (table::<T>(isa).sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), m, blocks, panels, begin) };
+    if begin == Start::Beside {
+        want.iter_mut().zip(before).for_each(|(sum, there)| *sum = there + *sum);
+    }
     assert_same(&slot, &want, &(isa, s));
 }
 
@@ -229,7 +241,7 @@ fn pack_case<T: Number>(isa: Isa, m: usize, k: usize, rng: &mut Stream) {
         for (first, count) in [(0, cut), (cut, panels - cut)] {
             let mut part = vec![untouched; packed_len(m, k)];
             // SAFETY: sizes as the contract says.
-            unsafe { (t.pack)(w.as_ptr(), part.as_mut_ptr(), m, k, row_stride, col_stride, first, count) };
+            unsafe { (t.pack)(w.as_ptr(), part.as_mut_ptr(), m, k, row_stride, col_stride, k, first, count) };
             for (at, value) in part.into_iter().enumerate() {
                 let mine = (first * ROWS * k..(first + count) * ROWS * k).contains(&at);
                 assert_eq!(mine, value != untouched, "{isa} {m}x{k}: part {first}+{count} at {at}");
@@ -498,4 +510,36 @@ fn names_of_instruction_sets() {
     }
     assert!("sse9".parse::<Isa>().is_err());
     assert!(Isa::detect().is_available());
+}
+
+/// Small whole numbers, so that there are ties.
+fn coarse(rng: &mut Stream, n: usize) -> Vec<f64> {
+    numbers::<f64>(rng, n, false).iter().map(|x| (x * 3.0).round()).collect()
+}
+
+#[test]
+fn scans_of_costs_agree_with_sorting() {
+    let mut rng = Stream::new(1, "scan", 0);
+    for n in 1..70 {
+        let (row, v) = (coarse(&mut rng, n), coarse(&mut rng, n));
+        let mut d: Vec<(f64, usize)> = (0..n).map(|j| (row[j] - v[j], j)).collect();
+        d.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
+        let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+        let (best, second, column) = scan::best_two(&narrow(&row), &narrow(&v));
+        let next = d.get(1).map_or(f64::INFINITY, |d| d.0);
+        assert_eq!((f64::from(best), f64::from(second), column), (d[0].0, next, d[0].1), "{n}");
+
+        let (mut distance, mut before) = (coarse(&mut rng, n), vec![7.0; n]);
+        let old = distance.clone();
+        let least = scan::relax(&row, &v, 1.0, 3.0, &mut distance, &mut before);
+        for j in 0..n {
+            let new = row[j] - v[j] - 1.0;
+            let want = if new < old[j] { (new, 3.0) } else { (old[j], 7.0) };
+            assert_eq!((distance[j], before[j]), want, "{n}: column {j}");
+        }
+        assert_eq!(least, distance.iter().copied().fold(f64::INFINITY, f64::min), "{n}");
+        let held: Vec<f64> = coarse(&mut rng, n).iter().map(|x| x.abs().min(1.0)).collect();
+        let at = |free: bool| (0..n).find(|&j| distance[j] == least && !(free && held[j] != 0.0));
+        assert_eq!(Some(scan::nearest(&distance, &held, least)), at(true).or(at(false)), "{n}");
+    }
 }

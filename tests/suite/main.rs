@@ -4,6 +4,7 @@ mod autodiff;
 mod averages;
 mod backend;
 mod backward;
+mod blame;
 mod check;
 mod cli;
 mod coupling;

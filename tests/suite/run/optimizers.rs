@@ -75,7 +75,7 @@ fn rules_agree_with_their_definitions() {
         let mut memory = vec![vec![0.0; n]; o.memory().len()];
         for (s, g) in gradients.iter().enumerate() {
             let mut views: Vec<&mut [f64]> = memory.iter_mut().map(Vec::as_mut_slice).collect();
-            o.update(s as u64 + 1, rate, 1.0, &mut theta, g, &mut views);
+            o.at(s as u64 + 1, rate, 1.0).apply(&mut theta, g, &mut views);
         }
         for i in 0..n {
             let history: Vec<f64> = gradients.iter().map(|g| g[i]).collect();
@@ -98,7 +98,7 @@ fn a_split_into_ranges_changes_no_bit() {
                 for w in cuts.windows(2) {
                     let range = w[0]..w[1];
                     let mut views: Vec<&mut [f32]> = memory.iter_mut().map(|m| &mut m[range.clone()]).collect();
-                    o.update(step, 1e-2, 0.5, &mut theta[range.clone()], &g[range.clone()], &mut views);
+                    o.at(step, 1e-2, 0.5).apply(&mut theta[range.clone()], &g[range.clone()], &mut views);
                     Ema { decay: 0.9 }.update(step, &mut average[range.clone()], &theta[range]);
                 }
             }
