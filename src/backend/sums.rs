@@ -179,9 +179,9 @@ impl Part {
                 (Order::Products(_), _) => {
                     for (t, out) in out.iter_mut().enumerate() {
                         let at = from + t * step;
-                        *out = match slots {
-                            &[a, b] => a[at] + b[at],
-                            &[a, b, c, d] => (a[at] + b[at]) + (c[at] + d[at]),
+                        *out = match *slots {
+                            [a, b] => a[at] + b[at],
+                            [a, b, c, d] => (a[at] + b[at]) + (c[at] + d[at]),
                             _ => pairs(slots.len(), |g| slots[g][at]),
                         };
                     }
@@ -283,9 +283,9 @@ wide! {
     fn lanes<T: Element>(slots: &[&[T]], at: usize, step: usize, out: &mut [T]) {
         for (i, out) in out.iter_mut().enumerate() {
             let at = at + i * step;
-            let mut p = match slots {
-                &[a, b] => Partials::read(a, at) + Partials::read(b, at),
-                &[a, b, c, d] => {
+            let mut p = match *slots {
+                [a, b] => Partials::read(a, at) + Partials::read(b, at),
+                [a, b, c, d] => {
                     (Partials::read(a, at) + Partials::read(b, at)) + (Partials::read(c, at) + Partials::read(d, at))
                 }
                 _ => pairs(slots.len(), |g| Partials::read(slots[g], at)),

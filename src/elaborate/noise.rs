@@ -34,7 +34,8 @@ fn affine(dag: &mut Dag, id: NodeId, parts: &HashMap<NodeId, Parts>) -> Option<P
         if a.is_none() && b.is_none() {
             return None;
         }
-        let zero = dag.zeros(&dag.shape(id).to_vec());
+        let shape = dag.shape(id).to_vec();
+        let zero = dag.zeros(&shape);
         Some(f(dag, a.unwrap_or(zero), b.unwrap_or(zero)))
     };
     match dag.op(id).clone() {
@@ -61,7 +62,8 @@ fn affine(dag: &mut Dag, id: NodeId, parts: &HashMap<NodeId, Parts>) -> Option<P
         Op::Select(c, a, b) if !parts.contains_key(&c) => {
             let ((da, ga), (db, gb)) = (of(a), of(b));
             let drift = dag.select(c, da, db);
-            let zero = dag.zeros(&dag.shape(id).to_vec());
+            let shape = dag.shape(id).to_vec();
+            let zero = dag.zeros(&shape);
             Some((drift, Some(dag.select(c, ga.unwrap_or(zero), gb.unwrap_or(zero)))))
         }
         Op::Einsum(e) if !e.contracts() => {

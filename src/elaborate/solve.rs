@@ -123,7 +123,8 @@ impl Elaborator<'_> {
         parts.iter().find_map(|(_, g)| *g)?;
         let diffusions = parts.iter().map(|&(drift, g)| {
             let dag = &mut self.program.dag;
-            g.unwrap_or_else(|| dag.zeros(&dag.shape(drift).to_vec()))
+            let shape = dag.shape(drift).to_vec();
+            g.unwrap_or_else(|| dag.zeros(&shape))
         });
         let diffusions = diffusions.collect();
         Some(Noise { diffusions, site: self.sites.last_mut().expect("a root site").next("noise") })

@@ -33,6 +33,9 @@ struct Pairs<T> {
 
 type Cell<T> = Arc<OnceLock<Result<Pairs<T>, Box<Diagnostic>>>>;
 
+/// Plans by (batch, number), oldest first.
+type Plans<T> = VecDeque<((usize, u64), Cell<T>)>;
+
 struct Coupled<T: Real> {
     transport: Transport,
     sides: (Compiled<T>, Compiled<T>),
@@ -42,8 +45,7 @@ struct Coupled<T: Real> {
     seed: u64,
     purpose: &'static str,
     span: Span,
-    /// Plans by (batch, number).
-    plans: Mutex<VecDeque<((usize, u64), Cell<T>)>>,
+    plans: Mutex<Plans<T>>,
 }
 
 /// The sources of all columns of an objective, if it has any. `purpose` keys its random numbers.

@@ -4,6 +4,8 @@
 //! spacing for smooth densities that vanish at the box's edge (Trefethen and Weideman, The exponentially convergent trapezoidal
 //! rule, 2014), so one refinement shows the error. Deliberately absent: more components, where sampling is the better rule.
 
+use std::cmp::Ordering;
+
 /// Largest change of mass and entropy by a refinement, and distance of the mass from one, at which a value counts.
 const AGREE: f64 = 1e-5;
 /// Points along an axis of the first grid, and of the last.
@@ -21,7 +23,10 @@ pub fn entropy<E>(
     mut log_density: impl FnMut(&[f64]) -> Result<Vec<f64>, E>,
 ) -> Result<Option<f64>, E> {
     let d = low.len();
-    if !(d == 1 || d == 2) || high.len() != d || low.iter().zip(high).any(|(l, h)| !(l < h)) {
+    if !(d == 1 || d == 2)
+        || high.len() != d
+        || low.iter().zip(high).any(|(l, h)| l.partial_cmp(h) != Some(Ordering::Less))
+    {
         return Ok(None);
     }
     let mut before: Option<f64> = None;

@@ -216,13 +216,11 @@ pub fn modes(fresh: &mut Fresh<'_>, asked: &Asked<'_>) -> Res<Modes> {
     out.ok_or(Reported)
 }
 
+/// Evaluates an expression of the spec in a fresh program.
+type Given<'a> = &'a mut dyn FnMut(&mut Elaborator<'_>) -> Res<Value>;
+
 /// Draws of a law with their log-density under it (`log_density`), and under an energy, if one is given (`log_energy`).
-pub fn weighed(
-    fresh: &mut Fresh<'_>,
-    asked: &Asked<'_>,
-    law: &mut dyn FnMut(&mut Elaborator<'_>) -> Res<Value>,
-    energy: Option<&mut dyn FnMut(&mut Elaborator<'_>) -> Res<Value>>,
-) -> Res<Forward> {
+pub fn weighed(fresh: &mut Fresh<'_>, asked: &Asked<'_>, law: Given<'_>, energy: Option<Given<'_>>) -> Res<Forward> {
     let mut out = None;
     let mut energy = energy;
     fresh(&mut |mut elab| {

@@ -16,7 +16,7 @@ impl RunPlan {
         }
         let known: Vec<&str> = self.axes.iter().flat_map(|a| a.labels.iter().map(String::as_str)).collect();
         let wanted: Vec<Vec<&str>> = lists.iter().map(|l| l.split(',').map(str::trim).collect()).collect();
-        for label in wanted.iter().flatten().filter(|l| !known.contains(l)) {
+        if let Some(label) = wanted.iter().flatten().find(|l| !known.contains(l)) {
             let d = Diagnostic::bare(Code::UnknownName, format!("no arm of the comparison is called `{label}`"));
             return Err(Box::new(match suggest::nearest(label, known.iter().copied()) {
                 Some(near) => d.help(format!("did you mean `{near}`?")),

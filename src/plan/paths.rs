@@ -126,5 +126,5 @@ fn check(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<Option<Left
         }
     }
     let leftover = at0.1.abs() > 1e-9 || at1.0.abs() > 1e-9;
-    Ok(leftover.then(|| Leftover { path: name, span, source: at1.0 }))
+    Ok(leftover.then_some(Leftover { path: name, span, source: at1.0 }))
 }

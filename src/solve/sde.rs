@@ -252,11 +252,11 @@ impl<T: Real> Stochastic<'_, T> {
             if used {
                 for row in 0..dim {
                     let Some(to) = self.drift.rows().state[row] else { continue };
-                    for l in 0..panels * PANEL {
+                    for (l, &h) in h[..panels * PANEL].iter().enumerate() {
                         let at = row * LANES + l;
                         let mut x = b.y[at];
                         for &(j, w) in &ode.a[i] {
-                            x = x + h[l] * (T::from_f64(w) * b.f[j * block + at]);
+                            x = x + h * (T::from_f64(w) * b.f[j * block + at]);
                         }
                         if !method.a[i].is_empty() {
                             let i10 = integrals.i10(l, b.normals[at], b.normals[block + at]);
@@ -277,11 +277,11 @@ impl<T: Real> Stochastic<'_, T> {
             if used {
                 for row in 0..dim {
                     let Some(to) = self.diffusion.rows().state[row] else { continue };
-                    for l in 0..panels * PANEL {
+                    for (l, &h) in h[..panels * PANEL].iter().enumerate() {
                         let at = row * LANES + l;
                         let mut x = b.y[at];
                         for &(j, w) in &method.drift[i] {
-                            x = x + h[l] * (T::from_f64(w) * b.f[j * block + at]);
+                            x = x + h * (T::from_f64(w) * b.f[j * block + at]);
                         }
                         for &(j, w) in &method.diffusion[i] {
                             x = x + root[l] * (T::from_f64(w) * b.g[j * block + at]);

@@ -119,7 +119,7 @@ fn functions_see_all_elements_and_map_goes_by_rows() {
         let text = format!("fn f(A: mat[3, 2]) = {what}");
         let f = Function::new(&text, &[&[3, 2]]);
         near(&f.at(&[&all]), &expected, 1e-12, what);
-        near(&f.run(1, &[all.clone()]), &expected, 1e-12, what);
+        near(&f.run(1, std::slice::from_ref(&all)), &expected, 1e-12, what);
     }
 }
 
