@@ -1,6 +1,6 @@
 //! How the solves of training are made, and what they cost.
 //!
-//! Deliberately absent: the making ([`super::objective`]).
+//! Deliberately absent: the making (`run::objective`).
 
 use crate::solve::{SolverConfig, Steps};
 

@@ -22,7 +22,7 @@ pub fn print(file: &File, text: Option<&str>) -> String {
     print_within(file, text, WIDTH)
 }
 
-/// Prints as [`print`] does, in lines of at most `width` columns where the language allows a break.
+/// Prints as [`print()`] does, in lines of at most `width` columns where the language allows a break.
 #[must_use]
 pub fn print_within(file: &File, text: Option<&str>, width: usize) -> String {
     let mut printer = Printer {
