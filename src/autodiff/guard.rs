@@ -186,22 +186,22 @@ fn passes(op: &Op) -> bool {
 fn is_positive(dag: &Dag, id: NodeId) -> bool {
     let constant = |id: NodeId| dag.as_constant(id).is_some_and(|c| c > 0.0);
     match dag.op(id) {
-        Op::Unary(UnaryFn::Exp | UnaryFn::Logistic | UnaryFn::Softplus, _) => true,
         Op::Max(a, b) => constant(*a) || constant(*b),
         Op::Add(a, b) => {
             let above = |x: NodeId| constant(x) || is_positive(dag, x);
-            above(*a) && is_square(dag, *b) || above(*b) && is_square(dag, *a) || above(*a) && above(*b)
+            above(*a) && is_not_negative(dag, *b) || above(*b) && is_not_negative(dag, *a)
         }
         _ => constant(id),
     }
 }
 
-/// A sum of squares, or a positive multiple of one.
-fn is_square(dag: &Dag, id: NodeId) -> bool {
+/// Zero or more; functions that are positive may still underflow.
+fn is_not_negative(dag: &Dag, id: NodeId) -> bool {
     match dag.op(id) {
+        Op::Unary(UnaryFn::Exp | UnaryFn::Logistic | UnaryFn::Softplus | UnaryFn::Abs, _) => true,
         Op::Einsum(e) => e.operands.len() == 2 && e.operands[0] == e.operands[1],
-        Op::Scale(c, a) => f64::from_bits(*c) > 0.0 && is_square(dag, *a),
-        _ => false,
+        Op::Scale(c, a) => f64::from_bits(*c) > 0.0 && is_not_negative(dag, *a),
+        _ => is_positive(dag, id),
     }
 }
 
@@ -210,7 +210,7 @@ fn is_bounded_above(dag: &Dag, id: NodeId) -> bool {
     let constant = |id: NodeId| dag.as_constant(id).is_some_and(|c| c < 80.0);
     match dag.op(id) {
         Op::Min(a, b) => constant(*a) || constant(*b),
-        Op::Scale(c, a) => f64::from_bits(*c) < 0.0 && is_square(dag, *a),
+        Op::Scale(c, a) => f64::from_bits(*c) < 0.0 && is_not_negative(dag, *a),
         _ => constant(id),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Dynamic programming over subsets of the operands of one einsum. A product of two subsets costs the multiplications and
 //! additions over the indices that remain, weighed by how often its level is evaluated; two subsets that are equal up to the
-//! names and the order of indices are paid once, and a subset that the program computes anyway costs nothing (engine.md,
-//! section 2.4). Einsums of more operands than `flatten` makes do not occur.
+//! names and the order of indices are paid once, and a subset that the program computes anyway costs nothing.
+//! Einsums of more operands than `flatten` makes do not occur.
 
 use super::flatten::MAX_OPERANDS;
 use crate::ir::verify::MAX_RANK;

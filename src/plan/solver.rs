@@ -4,7 +4,7 @@ use super::errors;
 use crate::elaborate::value::Value;
 use crate::elaborate::{Args, Elaborator, Named, Res};
 use crate::numeric::tableau::Method;
-use crate::solve::{Adaptive, Controller, Norm, Purpose, SolverConfig, StepControl, Steps};
+use crate::solve::{Adaptive, Controller, Norm, SolverConfig, StepControl, Steps};
 use std::sync::Arc;
 
 const KEYS: [&str; 9] =
@@ -116,7 +116,7 @@ pub(crate) fn configure(
         _ if method.is_adaptive() => Steps::Adaptive(adaptive),
         _ => return Err(elab.report(errors::missing_steps(&method.name, args.span, asked_adaptive))),
     };
-    let config = SolverConfig { method: method.clone(), steps, max_steps, chunk: None, purpose: Purpose::Sampling };
+    let config = SolverConfig { method: method.clone(), steps, max_steps, chunk: None };
     if let Err(e) = config.validate() {
         return Err(elab.report(errors::bad_solver(&method.name, &e.to_string(), args.span)));
     }

@@ -44,11 +44,9 @@ pub(super) fn word(name: &str) -> Option<&'static str> {
         "True" => "it is written `true`",
         "False" => "it is written `false`",
         "None" | "null" | "nil" => "it is written `none`",
-        "file" | "dataset" | "csv" | "load" => {
-            "this version reads no data files: source and target are laws, e.g. `moons(noise: 0.05)`"
-        }
-        "adjoint" | "backprop" | "reversible" | "checkpoint" => {
-            "this version does not train through a solve: train by `flow_matching`, evaluate likelihoods with `nll`"
+        "csv" | "load" | "read_csv" | "loadtxt" => "data come from a file by `file(\"points.csv\")`",
+        "reversible" => {
+            "gradients through a solve are `auto`, `backprop`, `checkpoint(10)` or `adjoint(rtol: 1e-5, atol: 1e-5)`"
         }
         "heun_sde" | "milstein" | "srk" => {
             "solvers for equations with noise are `euler_maruyama`, `platen` and `sriw1`"

@@ -39,21 +39,26 @@ impl<T> Bench<T> {
 }
 
 impl<T: Real> Bench<T> {
-    /// Adds a chunk to what a solve cost.
-    pub fn count(&mut self, solve: usize, backward: u64, bytes: (u64, u64), samples: usize) {
-        for (k, c) in self.counts[..samples].iter().enumerate() {
+    /// Adds the march of a chunk, whose counts are those in `counts`, to what a solve cost.
+    pub fn marched(&mut self, solve: usize, samples: usize) {
+        for c in &self.counts[..samples] {
             let steps = c.accepted + c.rejected;
-            let first = k == 0;
             let cost = Cost {
                 samples: 1,
                 evaluations: u64::from(c.evaluations),
-                backward: if first { backward } else { 0 },
                 accepted: u64::from(c.accepted),
                 rejected: u64::from(c.rejected),
                 steps_range: (steps, steps),
-                bytes: if first { bytes } else { (0, 0) },
+                ..Cost::default()
             };
             self.costs[solve] = self.costs[solve].with(cost);
         }
+    }
+
+    /// Adds the pass back over the march of a chunk.
+    pub fn returned(&mut self, solve: usize, evaluations: u64, bytes: (u64, u64)) {
+        let cost = &mut self.costs[solve];
+        cost.backward += evaluations;
+        cost.bytes = (cost.bytes.0.max(bytes.0), cost.bytes.1.max(bytes.1));
     }
 }

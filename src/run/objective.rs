@@ -260,6 +260,9 @@ impl<T: Real> Objective<T> {
         bench.bars.iter_mut().for_each(|bars| bars.fill(T::default()));
         bench.bars[self.loss][..n].fill(of.weight);
         for (i, back) in self.backs.iter().enumerate().rev() {
+            if let Role::Solve { .. } = self.forward.steps[i].role {
+                solve -= 1;
+            }
             match back {
                 Back::Nothing => {}
                 Back::Map { part, feeds, results } => {
@@ -267,9 +270,8 @@ impl<T: Real> Objective<T> {
                     let slot = &mut *slots[self.number(*part)];
                     self.map_back(&pass, (i, *part), (feeds, results), packed, samples, bench, slot)?;
                 }
-                Back::Solve { .. } => {
-                    let slot = &mut *slots[self.back_part(i)];
-                    let solve = self.solve_number(i);
+                Back::Solve { back, .. } => {
+                    let slot = &mut *slots[self.number(*back)];
                     if let Err(failure) = self.solve_back(&pass, of.packed, i, solve, samples, bench, slot)? {
                         return Ok(Err(failure));
                     }
@@ -277,19 +279,6 @@ impl<T: Real> Objective<T> {
             }
         }
         Ok(Ok(loss))
-    }
-
-    fn solve_number(&self, step: usize) -> usize {
-        self.forward.steps[..step].iter().filter(|s| matches!(s.role, Role::Solve { .. })).count()
-    }
-
-    /// The part whose slot a segment's transpose adds to.
-    fn back_part(&self, step: usize) -> usize {
-        match &self.backs[step] {
-            Back::Nothing => 0,
-            Back::Map { part, .. } => self.number(*part),
-            Back::Solve { back, .. } => self.number(*back),
-        }
     }
 
     fn transposed<'a>(&'a self, packed: &[&'a [T]], step: usize) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
@@ -314,7 +303,7 @@ impl<T: Real> Objective<T> {
             let counts = &mut bench.counts[..samples.len()];
             let solved =
                 pass.solve(step, &pass.packed[i], &self.solvers[solve], samples, &mut bench.desk, counts)?.map(|_| ());
-            bench.count(solve, 0, (0, 0), samples.len());
+            bench.marched(solve, samples.len());
             return Ok(solved);
         };
         pass.prepare(step, samples, &mut bench.desk)?;
@@ -340,6 +329,7 @@ impl<T: Real> Objective<T> {
             results[solve] = (ends.to_vec(), observed.to_vec());
         }
         pass.finish(step, samples, desk)?;
+        bench.marched(solve, samples.len());
         Ok(Ok(()))
     }
 
@@ -435,7 +425,7 @@ impl<T: Real> Objective<T> {
         let (run, bytes) = match self.mode {
             Mode::Exact { .. } | Mode::Snapshots(_) => {
                 let run = plan.backward(0, &rhs, tape, cotangents, room);
-                let all = tape.all_bytes(&rhs, self.solvers[solve].method.stages);
+                let all = tape.all_bytes(&rhs);
                 (run, Some((tape.bytes() as u64, all as u64)))
             }
             Mode::Adjoint { .. } => {
@@ -474,7 +464,7 @@ impl<T: Real> Objective<T> {
                 }
             }
         }
-        bench.count(solve, run.evaluations + run.again, bytes, n);
+        bench.returned(solve, run.evaluations + run.again, bytes);
         Ok(Ok(()))
     }
 }

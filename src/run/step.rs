@@ -231,6 +231,7 @@ impl<T: Real> Section<'_, T> {
 
     /// The failure of the sample that came least far, if any solve of the step failed.
     fn failure(&self, step: u64) -> Option<Box<Diagnostic>> {
+        let Work::Objective(_) = self.work else { return None };
         let failures: Vec<(usize, SolveError)> = self
             .failures
             .iter()

@@ -11,8 +11,8 @@
 //!
 //! Invariants: the samples of a slot and the elements of a shard depend on the batch size and the parameters only, a slot is
 //! summed by one worker in the order of its samples, and everything else is elementwise or a fixed tree, so bits do not
-//! depend on the number of threads; nothing is allocated or locked inside a step (but for a prologue that computes, and
-//! columns from outside); parameters change only after loss and gradient were found finite. Deliberately absent: schedules,
+//! depend on the number of threads; nothing is allocated or locked inside a step of one unit (but for a prologue that computes,
+//! and columns from outside); parameters change only after loss and gradient were found finite. Deliberately absent: schedules,
 //! what happens between sections.
 
 use super::Real;

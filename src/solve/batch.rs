@@ -4,7 +4,7 @@
 //! configuration only; a chunk is run by one thread; so bits do not depend on the number of threads.
 
 use super::chunk::{Sizes, SweepLog, Workspace};
-use super::config::{ConfigError, Purpose, SolverConfig, Steps};
+use super::config::{CHUNK, ConfigError, SolverConfig, Steps};
 use super::dense::Dense;
 use super::failure::{LaneFailure, SolveError};
 use super::forward::{ChunkRun, Keep, run_chunk};
@@ -179,7 +179,7 @@ impl<'a, T: Real> Plan<'a, T> {
         let adaptive = matches!(config.steps, Steps::Adaptive(_));
         // The first step's probe takes a second slot.
         let slots = (end_slot + 1).max(1 + usize::from(adaptive));
-        let chunk = config.chunk.unwrap_or_else(|| chunk_size(problem.samples, config.purpose));
+        let chunk = config.chunk.unwrap_or(CHUNK);
         Ok(Plan {
             rhs,
             config,
@@ -251,7 +251,7 @@ impl<'a, T: Real> Plan<'a, T> {
         tape: &mut Tape<T>,
     ) -> Result<ChunkRun, SolveError> {
         let records = if tape.budget == 0 { 0 } else { rhs.record_rows() * LANES };
-        tape.begin(self.recorded_stages().len(), records);
+        tape.begin(self.sizes.slots, self.recorded_stages().len(), records);
         run_chunk(self, self.samples(chunk), workspace, out, Keep { log: None, tape: Some((tape, rhs)), each: None })
     }
 
@@ -275,16 +275,6 @@ impl<'a, T: Real> Plan<'a, T> {
     /// The stages that a step owns in the pass back: all but the first, if that is the end of the step before.
     pub(super) fn recorded_stages(&self) -> Range<usize> {
         if self.reuses_end() { 1..self.end_slot + 1 } else { 0..self.config.method.stages }
-    }
-}
-
-/// Samples of a chunk: 512 for sampling; for training 64 below 512 samples, else 128. Depends on the batch size only.
-#[must_use]
-pub fn chunk_size(samples: usize, purpose: Purpose) -> usize {
-    match purpose {
-        Purpose::Sampling => 512,
-        Purpose::Training if samples < 512 => 64,
-        Purpose::Training => 128,
     }
 }
 

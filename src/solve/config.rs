@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// Largest chunk: whole tiles whose samples a u16 counts.
 pub const MAX_CHUNK: usize = 65_472;
 
+/// Samples of a chunk where values only are wanted: so many that compaction wastes little. Training says its own.
+pub const CHUNK: usize = 512;
+
 /// A solver with everything decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SolverConfig {
@@ -15,19 +18,8 @@ pub struct SolverConfig {
     pub steps: Steps,
     /// Most attempted steps (accepted and rejected) of one sample under error control.
     pub max_steps: u32,
-    /// Samples that march together, at most [`MAX_CHUNK`]; `None`: by [`super::chunk_size`]. Rounded up to whole tiles.
+    /// Samples that march together, at most [`MAX_CHUNK`]; `None`: [`CHUNK`]. Rounded up to whole tiles.
     pub chunk: Option<usize>,
-    /// What the chunk size depends on if `chunk` is `None`.
-    pub purpose: Purpose,
-}
-
-/// What a solve is for; decides the default chunk size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Values only: large chunks, so that compaction wastes little.
-    Sampling,
-    /// Part of a training step: small chunks, for parallel work on small batches.
-    Training,
 }
 
 /// How steps are chosen.

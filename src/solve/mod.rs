@@ -4,7 +4,7 @@
 //! A right-hand side ([`Rhs`]), a [`SolverConfig`] and a batch of samples ([`Problem`]) -> a [`Solution`]. Samples march in
 //! chunks; before each sweep the unfinished ones are packed to the front, and the right-hand side runs on whole panels of
 //! 16. Bits depend on neither the number of threads nor (steps per sample) on which samples share a batch. Deliberately
-//! absent: the language, gradients, random numbers.
+//! absent: the language, random numbers.
 
 mod adjoint;
 mod backward;
@@ -26,9 +26,9 @@ mod tape;
 mod tile;
 
 pub use backward::{BackRun, Cotangents};
-pub use batch::{ChunkOut, Observe, Plan, Problem, Solution, chunk_size, pack, solve_batch, tiles, unpack};
+pub use batch::{ChunkOut, Observe, Plan, Problem, Solution, pack, solve_batch, tiles, unpack};
 pub use chunk::{SweepLog, SweepRecord, Workspace};
-pub use config::{Adaptive, ConfigError, Controller, MAX_CHUNK, Norm, Purpose, SolverConfig, StepControl, Steps};
+pub use config::{Adaptive, CHUNK, ConfigError, Controller, MAX_CHUNK, Norm, SolverConfig, StepControl, Steps};
 pub use failure::{Cause, LaneFailure, SolveError};
 pub use forward::ChunkRun;
 pub use real::Real;

@@ -9,6 +9,7 @@
 use super::batch::Problem;
 use super::config::{ConfigError, SolverConfig, Steps};
 use super::failure::{Cause, LaneFailure, SolveError};
+use super::forward::status;
 use super::real::Real;
 use super::rhs::Rhs;
 use super::statistics::SampleCount;
@@ -126,6 +127,7 @@ impl<T: Real> Stochastic<'_, T> {
             scratch: vec![T::default(); self.drift.scratch_len().max(self.diffusion.scratch_len())],
             normals: vec![T::default(); 2 * block],
         };
+        out.counts.fill(SampleCount::default());
         let mut worst: Option<LaneFailure> = None;
         let mut failed = 0;
         for tile in 0..tiles {
@@ -243,8 +245,7 @@ impl<T: Real> Stochastic<'_, T> {
         let (block, stages) = (dim * LANES, method.c.len());
         let each = |f: &dyn Fn(&Lane) -> f64| -> Lanes<T> { std::array::from_fn(|l| T::from_f64(f(&lanes[l]))) };
         let h = each(&|lane| lane.step());
-        let root = each(&|lane| libm::sqrt(lane.step().abs()));
-        let integrals = Integrals::new(lanes);
+        let integrals = Integrals { root: each(&|lane| libm::sqrt(lane.step().abs())) };
         let uses = |rows: &[Vec<(usize, f64)>], j: usize| rows.iter().flatten().any(|&(k, _)| k == j);
         let mut evaluations = 0;
         for i in 0..stages {
@@ -284,7 +285,7 @@ impl<T: Real> Stochastic<'_, T> {
                             x = x + h * (T::from_f64(w) * b.f[j * block + at]);
                         }
                         for &(j, w) in &method.diffusion[i] {
-                            x = x + root[l] * (T::from_f64(w) * b.g[j * block + at]);
+                            x = x + integrals.root[l] * (T::from_f64(w) * b.g[j * block + at]);
                         }
                         b.diffusion_in[to * LANES + l] = x;
                     }
@@ -323,21 +324,14 @@ fn place_captures<T: Real>(inputs: &mut [T], rhs: &dyn Rhs<T>, captures: &[T], t
     }
 }
 
-fn status(status: u32) -> Result<(), SolveError> {
-    if status == 0 { Ok(()) } else { Err(SolveError::Rhs { status }) }
-}
-
 /// Iterated Itô integrals of a step from two standard normals (Rößler 2010, section 6.1; Kloeden and Platen, Numerical solution
 /// of stochastic differential equations, 1992, 10.4.3).
 struct Integrals<T> {
+    /// Square roots of the lengths of the steps.
     root: Lanes<T>,
 }
 
 impl<T: Real> Integrals<T> {
-    fn new(lanes: &[Lane; LANES]) -> Self {
-        Integrals { root: std::array::from_fn(|l| T::from_f64(libm::sqrt(lanes[l].step().abs()))) }
-    }
-
     /// `I10 / h`
     fn i10(&self, l: usize, z: T, second: T) -> T {
         let (half, part) = (T::from_f64(0.5), T::from_f64(1.0 / libm::sqrt(3.0)));

@@ -37,6 +37,8 @@ pub struct Tape<T> {
     /// Observations written in each sweep: the end of each sweep's part. The first part is before any sweep.
     pub(super) seen: Vec<Seen>,
     pub(super) seen_until: Vec<usize>,
+    /// Slopes that are kept of each tile.
+    slots: usize,
     /// Stages that are recorded in each sweep, and the length of a record; no records if 0.
     pub(super) stages: usize,
     pub(super) record_len: usize,
@@ -77,7 +79,7 @@ impl<T: Real> Tape<T> {
     }
 
     /// Forgets everything.
-    pub(super) fn begin(&mut self, stages: usize, record_len: usize) {
+    pub(super) fn begin(&mut self, slots: usize, stages: usize, record_len: usize) {
         self.log.clear();
         self.tiles.clear();
         self.y.clear();
@@ -87,7 +89,7 @@ impl<T: Real> Tape<T> {
         self.seen_until.clear();
         self.snapshots.clear();
         (self.from, self.stride, self.peak) = (0, 1, 0);
-        (self.stages, self.record_len) = (stages, record_len);
+        (self.slots, self.stages, self.record_len) = (slots, stages, record_len);
     }
 
     /// Tiles kept so far.
@@ -161,16 +163,21 @@ impl<T: Real> Tape<T> {
 
     /// Bytes that would be in use with every stage of every sweep recorded.
     #[must_use]
-    pub fn all_bytes(&self, rhs: &dyn Transposed<T>, slots: usize) -> usize {
+    pub fn all_bytes(&self, rhs: &dyn Transposed<T>) -> usize {
         let tiles: usize = self.log.sweeps.iter().map(|s| tile_panels(s.columns.len()).count()).sum();
-        let rows = rhs.dim() * (1 + slots) + self.stages * rhs.record_rows();
-        tiles * rows * LANES * size_of::<T>() + self.log.bytes()
+        let rows = rhs.dim() * (1 + self.slots) + self.stages * rhs.record_rows();
+        tiles * rows * LANES * size_of::<T>() + self.steps_bytes()
     }
 
     fn in_use(&self) -> usize {
         let snapshots: usize = self.snapshots.iter().map(|s| s.y.len() + s.slopes.len()).sum();
         let records = self.recorded * self.stages * self.record_len;
-        (self.y.len() + self.k.len() + records + snapshots) * size_of::<T>() + self.log.bytes()
+        (self.y.len() + self.k.len() + records + snapshots) * size_of::<T>() + self.steps_bytes()
+    }
+
+    /// Bytes of the steps and of what was observed in them, which every way of keeping a march needs.
+    fn steps_bytes(&self) -> usize {
+        self.log.bytes() + size_of_val(&self.seen[..]) + size_of_val(&self.seen_until[..])
     }
 
     /// The most bytes that were in use.

@@ -1,7 +1,7 @@
 //! A loss with its gradient: one unit, a prologue, and the prologue transposed.
 //!
 //! The body is differentiated with respect to the prologue's results, not the parameters: what was hoisted stays hoisted in
-//! the backward pass, and its own derivative is taken once a step, on sums over the batch (engine.md, section 3.1).
+//! the backward pass, and its own derivative is taken once a step, on sums over the batch.
 
 use super::split::{finish, hoist, split, without_stops};
 use super::{GradientPlan, Prologue, ThetaSource, errors, sums};

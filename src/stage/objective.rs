@@ -20,7 +20,7 @@ pub fn solves(program: &Program, loss: NodeId) -> bool {
 /// Whether a loss (derivatives expanded) has a gradient, short of making it.
 ///
 /// # Errors
-/// Those of [`objective`].
+/// Solves that cannot be cut.
 pub fn trainable(program: &Program, loss: NodeId) -> Result<(), Diagnostic> {
     if !solves(program, loss) {
         return Ok(());
@@ -96,11 +96,14 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
 }
 
 impl ObjectivePlan {
-    /// Every unit with a name: segments as `map0`, `rhs1`, their transposes as `map0_back`, `rhs1_record`, `rhs1_back`.
+    /// Every unit with a name: segments as `map0`, `rhs1`, `diffusion1`, their transposes as `map0_back`, `rhs1_record`, `rhs1_back`.
     pub fn units(&self) -> impl Iterator<Item = (String, &UnitSpec)> {
-        let segments = self.segments.iter().enumerate().map(|(i, s)| match s {
-            Segment::Map { unit, .. } => (format!("map{i}"), unit),
-            Segment::Solve { rhs, .. } => (format!("rhs{i}"), rhs),
+        let segments = self.segments.iter().enumerate().flat_map(|(i, s)| match s {
+            Segment::Map { unit, .. } => vec![(format!("map{i}"), unit)],
+            Segment::Solve { rhs, noise, .. } => {
+                let diffusion = noise.as_ref().map(|n| (format!("diffusion{i}"), &n.unit));
+                [(format!("rhs{i}"), rhs)].into_iter().chain(diffusion).collect()
+            }
         });
         let transposes = self.transposes.iter().enumerate().rev().flat_map(|(i, t)| match t {
             Transpose::Nothing => vec![],

@@ -2,7 +2,7 @@
 //!
 //! Whatever a cotangent is multiplied with must be kept, or computed again from what is kept. A value whose operation is
 //! cheap (no contraction, no transcendental function) and whose operands are kept is computed again; a value is kept in
-//! place of several if they follow from it cheaply and take more room (engine.md, section 1.2).
+//! place of several if they follow from it cheaply and take more room.
 
 use crate::ir::{Dag, Level, NodeId, Op, UnaryFn, reachable};
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 //!
 //! The frontier: greatest Theta-level nodes that anything above Theta reads, or that are results themselves. Repetitions and
 //! permutations at the frontier stay in the unit (an einsum reads its operands in any order of axes), so that nothing is
-//! hoisted as a mere copy; everything else at Theta level becomes a prologue value (engine.md, section 3.1).
+//! hoisted as a mere copy; everything else at Theta level becomes a prologue value.
 
 use super::{Prologue, Source, ThetaSource, UnitSpec};
 use crate::ir::{Dag, InputId, Level, NodeId, Op, copy_down, prune, reachable, rebuild};

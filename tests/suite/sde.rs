@@ -13,8 +13,8 @@ use flowc::rng::{self, Key};
 use flowc::run::forward::{Forward, Request};
 use flowc::run::pool::Pool;
 use flowc::solve::{
-    Cause, Noise, Observe, Problem, Purpose, SampleCount, SolveError, SolverConfig, Steps, Stochastic, StochasticOut,
-    pack, unpack,
+    Cause, Noise, Observe, Problem, SampleCount, SolveError, SolverConfig, Steps, Stochastic, StochasticOut, pack,
+    unpack,
 };
 use flowc::{autodiff, opt, stage};
 use std::sync::Arc;
@@ -128,13 +128,8 @@ type Field = fn(t: f64, y: &[f64], c: &[f64], dy: &mut [f64]);
 /// States at time 1 from `y0`, and the Brownian motion there, `[sample]` of one element.
 fn run(name: &str, fields: (Field, Field), y0: f64, steps: u32, samples: usize) -> (Vec<f64>, Vec<f64>) {
     let (drift, diffusion) = (Plain::new(1, 0, fields.0), Plain::new(1, 0, fields.1));
-    let config = SolverConfig {
-        method: Arc::new(named(name).method()),
-        steps: Steps::Count(steps),
-        max_steps: 1,
-        chunk: None,
-        purpose: Purpose::Sampling,
-    };
+    let config =
+        SolverConfig { method: Arc::new(named(name).method()), steps: Steps::Count(steps), max_steps: 1, chunk: None };
     let y0 = pack(&vec![y0; samples], 1);
     let problem = Problem { samples, y0: &y0, captures: &[], t0: &[0.0], t1: &[1.0], observe: Observe::Nothing };
     let noise = Keyed(u64::from(steps));
@@ -253,7 +248,6 @@ fn a_state_that_explodes_is_reported_with_its_sample() {
         steps: Steps::Count(10),
         max_steps: 1,
         chunk: None,
-        purpose: Purpose::Sampling,
     };
     let y0 = pack(&[1.0; 70], 1);
     // Sample 3 ends before.

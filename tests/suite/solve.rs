@@ -3,9 +3,9 @@
 use crate::tableaux::{self, method};
 use flowc::backend::{Kernel, LANES, Layout, SharedMut};
 use flowc::solve::{
-    Adaptive, Cause, ChunkOut, ConfigError, Controller, KernelRhs, Norm, Observe, Plan, Problem, Purpose, Real, Rhs,
-    RowMap, SampleCount, Solution, SolveError, SolverConfig, StepControl, Steps, SweepLog, Workspace, pack,
-    solve_batch, unpack,
+    Adaptive, Cause, ChunkOut, ConfigError, Controller, KernelRhs, Norm, Observe, Plan, Problem, Real, Rhs, RowMap,
+    SampleCount, Solution, SolveError, SolverConfig, StepControl, Steps, SweepLog, Workspace, pack, solve_batch,
+    unpack,
 };
 use proptest::prelude::*;
 
@@ -54,7 +54,7 @@ impl<T: Real> Rhs<T> for Plain<T> {
 }
 
 pub fn config(tableau: &flowc::numeric::tableau::Tableau, steps: Steps) -> SolverConfig {
-    SolverConfig { method: method(tableau), steps, max_steps: 100_000, chunk: None, purpose: Purpose::Sampling }
+    SolverConfig { method: method(tableau), steps, max_steps: 100_000, chunk: None }
 }
 
 fn tolerance(tol: f64) -> Steps {

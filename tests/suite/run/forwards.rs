@@ -12,7 +12,7 @@ use flowc::run::Real;
 use flowc::run::forward::{Forward, Outcome, Request};
 use flowc::run::init::initial;
 use flowc::run::pool::Pool;
-use flowc::solve::{Adaptive, Purpose, SolverConfig, StepControl, Steps};
+use flowc::solve::{Adaptive, SolverConfig, StepControl, Steps};
 use flowc::stage;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ fn bogacki_shampine() -> Method {
 
 fn solver(steps: Steps) -> SolverConfig {
     let method = Arc::new(bogacki_shampine());
-    SolverConfig { method, steps, max_steps: 10_000, chunk: None, purpose: Purpose::Sampling }
+    SolverConfig { method, steps, max_steps: 10_000, chunk: None }
 }
 
 fn forward<T: Real>(backend: &dyn Backend<T>, threads: usize) -> (Forward<T>, Vec<T>) {
