@@ -128,6 +128,7 @@ fn solving(plan: &TrainPlan) -> Solving {
             Gradient::Auto => Mode::Exact { budget: BUDGET },
             Gradient::Backprop => Mode::Exact { budget: usize::MAX / 2 },
             Gradient::Checkpoint(n) => Mode::Snapshots(n),
+            Gradient::Reversible(coupling) => Mode::Reversible { coupling },
             Gradient::Adjoint { rtol, atol } => Mode::Adjoint { rtol, atol },
         },
     }

@@ -1,4 +1,5 @@
-//! `gradient: auto`, `backprop`, `checkpoint(10)`, `adjoint(rtol: 1e-4)`: how training takes gradients through `solve`.
+//! `gradient: auto`, `backprop`, `checkpoint(10)`, `reversible`, `adjoint(rtol: 1e-4)`: how training takes gradients through
+//! `solve`.
 //!
 //! A record of the library (`stdlib/gradients/`) -> a [`Gradient`].
 
@@ -14,8 +15,10 @@ pub enum Gradient {
     Auto,
     /// Exact; keeps everything.
     Backprop,
-    /// Exact; keeps this many states of each march, and makes the steps between them again.
+    /// Exact; keeps this many states of each march, and makes the steps between them again (binomial places for equal steps).
     Checkpoint(usize),
+    /// Exact gradients of a reversible scheme, with this coupling.
+    Reversible(f64),
     /// The continuous adjoint, with tolerances of its own.
     Adjoint {
         /// Relative; `None`: the solver's.
@@ -46,7 +49,7 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
     });
     let (Some(record), Some(mode)) = (record, mode) else {
         let found = elab.describe(&value);
-        let must = "`auto`, `backprop`, `checkpoint(10)` or `adjoint(rtol: 1e-5, atol: 1e-5)`";
+        let must = "`auto`, `backprop`, `checkpoint(10)`, `reversible` or `adjoint(rtol: 1e-5, atol: 1e-5)`";
         let d = errors::bad_value("gradient", &found, must, span);
         return Err(elab.report(d.help("write its name without quotes; `flowc std gradients` says what each keeps")));
     };
@@ -71,6 +74,15 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
             let whole = |x: f64| x.fract() == 0.0 && (1.0..=MOST).contains(&x);
             let n = number("snapshots", &whole, "a whole number, at least 1")?;
             Ok(Gradient::Checkpoint(n.unwrap_or(1.0) as usize))
+        }
+        "reversible" => {
+            let share = |x: f64| x > 0.0 && x <= 1.0;
+            let must = "a number above 0, at most 1";
+            let coupling = number("coupling", &share, must)?;
+            match coupling {
+                Some(coupling) => Ok(Gradient::Reversible(coupling)),
+                None => Err(elab.report(errors::bad_value("coupling", "none", must, span))),
+            }
         }
         "adjoint" => Ok(Gradient::Adjoint {
             rtol: number("rtol", &tolerance, "a tolerance between 0 and 1")?,

@@ -45,9 +45,6 @@ pub(super) fn word(name: &str) -> Option<&'static str> {
         "False" => "it is written `false`",
         "None" | "null" | "nil" => "it is written `none`",
         "csv" | "load" | "read_csv" | "loadtxt" => "data come from a file by `file(\"points.csv\")`",
-        "reversible" => {
-            "gradients through a solve are `auto`, `backprop`, `checkpoint(10)` or `adjoint(rtol: 1e-5, atol: 1e-5)`"
-        }
         "heun_sde" | "milstein" | "srk" => {
             "solvers for equations with noise are `euler_maruyama`, `platen` and `sriw1`"
         }

@@ -13,6 +13,7 @@ mod feed;
 pub mod forward;
 pub mod init;
 mod lanes;
+mod march;
 mod noise;
 mod objective;
 pub mod optim;

@@ -26,6 +26,11 @@ pub enum Mode {
     },
     /// The same bits; of the march, this many states are kept for each chunk, and the steps between them are made again.
     Snapshots(usize),
+    /// Solves are made by a scheme of two states whose steps can be undone: their ends are kept.
+    Reversible {
+        /// The coupling of the two, in (0, 1].
+        coupling: f64,
+    },
     /// The continuous adjoint, with tolerances of its own where they are given.
     Adjoint {
         /// Relative.

@@ -8,6 +8,7 @@ use super::config::{CHUNK, ConfigError, SolverConfig, Steps};
 use super::dense::Dense;
 use super::failure::{LaneFailure, SolveError};
 use super::forward::{ChunkRun, Keep, run_chunk};
+use super::pair::Pair;
 use super::real::Real;
 use super::rhs::{Rhs, Transposed};
 use super::statistics::{SampleCount, Statistics};
@@ -154,6 +155,8 @@ pub struct Plan<'a, T: Real> {
     pub(super) end_slot: usize,
     /// Components that the error norm looks at.
     pub(super) controlled: usize,
+    /// A pair of states marches instead of one.
+    pub(super) pair: Option<Pair<T>>,
     chunk: usize,
 }
 
@@ -185,18 +188,19 @@ impl<'a, T: Real> Plan<'a, T> {
             config,
             problem,
             weights: Weights::new(method),
-            sizes: Sizes { dim: rhs.dim(), rows: rows.rows, slots },
+            sizes: Sizes { dim: rhs.dim(), state: rhs.dim(), rows: rows.rows, slots },
             dense: Dense::new(method, end_slot),
             extra_stage,
             end_slot,
             controlled: rhs.dim(),
+            pair: None,
             chunk: chunk.next_multiple_of(LANES),
         })
     }
 
     /// Whether the slope at the end of a step serves as the next first stage.
     pub(super) fn reuses_end(&self) -> bool {
-        self.config.method.fsal || self.extra_stage
+        self.pair.is_none() && (self.config.method.fsal || self.extra_stage)
     }
 
     /// State components.
@@ -251,8 +255,23 @@ impl<'a, T: Real> Plan<'a, T> {
         tape: &mut Tape<T>,
     ) -> Result<ChunkRun, SolveError> {
         let records = if tape.budget == 0 { 0 } else { rhs.record_rows() * LANES };
-        tape.begin(self.sizes.slots, self.recorded_stages().len(), records);
+        match &self.pair {
+            None => tape.begin(self.sizes.slots, self.recorded_stages().len(), records),
+            Some(pair) => {
+                // Beside what the method by itself would keep.
+                tape.begin(self.config.method.stages, pair.stages.1, 0);
+                tape.ends_of(tiles(self.samples(chunk).len()), self.sizes.state);
+            }
+        }
         run_chunk(self, self.samples(chunk), workspace, out, Keep { log: None, tape: Some((tape, rhs)), each: None })
+    }
+
+    /// Evaluations of a step whose first slopes are not known.
+    pub(super) fn stages_of_step(&self) -> usize {
+        match &self.pair {
+            None => self.config.method.stages + usize::from(self.extra_stage),
+            Some(pair) => pair.stages.0 + pair.stages.1,
+        }
     }
 
     /// The same plan, whose error norm looks at the first `rows` components only.

@@ -71,6 +71,26 @@ impl SweepLog {
         self.sweeps.len() * size_of::<SweepRecord>() + self.id.len() * (2 + 1 + 8 + 8)
     }
 
+    /// The steps of a tile in a sweep; nothing if none was taken.
+    pub(super) fn tile(&self, sweep: usize, tile: usize) -> Option<TileSteps<'_>> {
+        let columns = &self.sweeps[sweep].columns;
+        let first = columns.start + tile * LANES;
+        let logged = first..columns.end.min(first + LANES);
+        let count = logged.len();
+        let mut steps = TileSteps {
+            ids: &self.id[logged.clone()],
+            taken: [false; LANES],
+            first: 0,
+            t: [0.0; LANES],
+            h: [0.0; LANES],
+        };
+        steps.taken[..count].copy_from_slice(&self.accepted[logged.clone()]);
+        steps.t[..count].copy_from_slice(&self.t[logged.clone()]);
+        steps.h[..count].copy_from_slice(&self.h[logged]);
+        steps.first = steps.taken.iter().position(|&taken| taken)?;
+        Some(steps)
+    }
+
     pub(super) fn record(&mut self, lanes: &[Lane], first_stage: bool) {
         let start = self.id.len();
         for lane in lanes {
@@ -80,6 +100,29 @@ impl SweepLog {
             self.h.push(lane.h);
         }
         self.sweeps.push(SweepRecord { columns: start..self.id.len(), first_stage });
+    }
+}
+
+/// The steps that one tile tried in a sweep.
+pub(super) struct TileSteps<'a> {
+    /// Samples of the chunk.
+    pub ids: &'a [u16],
+    /// Lanes whose step was taken, and the first of them.
+    pub taken: [bool; LANES],
+    pub first: usize,
+    pub t: [f64; LANES],
+    pub h: [f64; LANES],
+}
+
+impl TileSteps<'_> {
+    /// Lanes whose step was taken.
+    pub fn lanes(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.ids.len()).filter(|&l| self.taken[l])
+    }
+
+    /// Steps in the scalar of the solve; none where none was taken.
+    pub fn sizes<T: Real>(&self) -> [T; LANES] {
+        std::array::from_fn(|l| if self.taken[l] { T::from_f64(self.h[l]) } else { T::default() })
     }
 }
 
@@ -102,6 +145,8 @@ pub struct Workspace<T> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     pub dim: usize,
+    /// Rows that march: the state, or a pair of states, one behind the other.
+    pub state: usize,
     pub rows: usize,
     pub slots: usize,
 }
@@ -113,8 +158,8 @@ impl<T: Real> Workspace<T> {
                 buffer.resize(len, T::default());
             }
         };
-        fit(&mut self.y, tiles * sizes.dim * LANES);
-        fit(&mut self.y_new, tiles * sizes.dim * LANES);
+        fit(&mut self.y, tiles * sizes.state * LANES);
+        fit(&mut self.y_new, tiles * sizes.state * LANES);
         fit(&mut self.k, tiles * sizes.slots * sizes.dim * LANES);
         fit(&mut self.inputs, tiles * sizes.rows * LANES);
         fit(&mut self.scratch, rhs.scratch_len());
@@ -133,10 +178,9 @@ impl<T: Real> Workspace<T> {
                 continue;
             }
             if from != to {
-                let state = sizes.dim * LANES;
-                move_column(&mut self.y, state, 0..sizes.dim, from, to);
+                move_column(&mut self.y, sizes.state * LANES, 0..sizes.state, from, to);
                 if slopes {
-                    move_column(&mut self.k, sizes.slots * state, 0..sizes.dim, from, to);
+                    move_column(&mut self.k, sizes.slots * sizes.dim * LANES, 0..sizes.dim, from, to);
                 }
                 move_column(&mut self.inputs, sizes.rows * LANES, captures.iter().copied(), from, to);
                 self.lanes.swap(from, to);

@@ -16,6 +16,17 @@ pub(super) enum Dense {
     Polynomial(Vec<(usize, Vec<f64>)>),
 }
 
+/// What an interpolated value is made of.
+#[derive(Clone, Copy)]
+pub(super) enum Pull {
+    /// The state before the step.
+    Before,
+    /// The state after it.
+    After,
+    /// The slope of a slot, times the step.
+    Slope(usize),
+}
+
 /// One lane of a step: blocks of its tile, and the step's size.
 pub(super) struct Step<'a, T> {
     pub lane: usize,
@@ -46,6 +57,26 @@ impl Dense {
         match self {
             Dense::Hermite { .. } => Vec::new(),
             Dense::Polynomial(weights) => weights.iter().map(|(slot, powers)| (*slot, horner(powers))).collect(),
+        }
+    }
+
+    /// The transpose of [`Dense::value`] in one component, whose cotangent is `bar`: what it leaves where.
+    pub fn pull<T: Real>(&self, theta: f64, bar: T, mut put: impl FnMut(Pull, T)) {
+        match self {
+            Dense::Hermite { end } => {
+                let bend = theta * (theta - 1.0);
+                let chord = bar * T::from_f64(theta + bend * (1.0 - 2.0 * theta));
+                put(Pull::After, chord);
+                put(Pull::Before, bar - chord);
+                put(Pull::Slope(0), bar * T::from_f64(bend * (theta - 1.0)));
+                put(Pull::Slope(*end), bar * T::from_f64(bend * theta));
+            }
+            Dense::Polynomial(_) => {
+                put(Pull::Before, bar);
+                for (slot, weight) in self.weights(theta) {
+                    put(Pull::Slope(slot), bar * T::from_f64(weight));
+                }
+            }
         }
     }
 

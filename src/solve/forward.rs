@@ -1,14 +1,14 @@
 //! The forward march of one chunk.
 
 use super::batch::{ChunkOut, Plan};
-use super::chunk::{Lane, SweepLog, Workspace, panels, tile_panels};
+use super::chunk::{Lane, Sizes, SweepLog, Workspace, panels, tile_panels};
 use super::config::{StepControl, Steps};
 use super::control::{Clock, Law, Verdict};
-use super::dense::Step;
 use super::failure::{Cause, LaneFailure, SolveError};
 use super::real::Real;
 use super::rhs::Transposed;
-use super::tape::{Seen, Tape};
+use super::room::place;
+use super::tape::Tape;
 use super::tile::{self, Lanes, Slopes, Tolerance};
 use crate::backend::{LANES, PANEL};
 use std::ops::Range;
@@ -94,13 +94,15 @@ pub(super) fn run_chunk<'a, T: Real>(
     march.load();
     if let Some((tape, _)) = &mut march.keep.tape {
         tape.seen_until.push(tape.seen.len());
+        let steps = march.ws.lanes.iter().filter(|lane| !lane.done).map(|lane| lane.fixed as usize);
+        tape.end = if march.control.is_none() { steps.max() } else { None };
     }
     march.march()?;
     Ok(march.run)
 }
 
 /// Evaluates a stage: its number, its inputs, where its slopes go.
-type Evaluate<'a, T> = &'a mut dyn FnMut(usize, &[T], &mut [T]) -> Result<(), SolveError>;
+pub(super) type Evaluate<'a, T> = &'a mut dyn FnMut(usize, &[T], &mut [T]) -> Result<(), SolveError>;
 
 /// The blocks of one tile: states before and after the step, `[dim][LANES]`, slopes, `[slot][dim][LANES]`, and inputs, in
 /// which captures stand.
@@ -186,7 +188,7 @@ impl<T: Real> March<'_, '_, T> {
             }
             if let Some((tape, _)) = &mut self.keep.tape {
                 tape.log.record(&self.ws.lanes[..self.columns], first_stage);
-                tape.keep(&self.ws.y, &self.ws.k, self.columns, self.plan.sizes);
+                tape.keep(tape.log.sweeps.len() - 1, &self.ws.y, &self.ws.k, self.columns, self.plan.sizes);
             }
             if let Some(error) = failures {
                 return Err(error);
@@ -245,7 +247,7 @@ impl<T: Real> March<'_, '_, T> {
         let block = sizes.dim * LANES;
         let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
         let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
-        tile::place_state(inputs, rhs.rows(), &self.ws.y[tile * block..(tile + 1) * block], panels);
+        tile::place_state(inputs, rhs.rows(), &self.ws.y[tile * sizes.state * LANES..][..block], panels);
         tile::place_time(inputs, rhs.rows(), panels, |l| time(&lanes[l]));
         let slot = tile * sizes.slots * block;
         self.run.paid += (panels * PANEL) as u64;
@@ -256,9 +258,9 @@ impl<T: Real> March<'_, '_, T> {
     fn step_tile(&mut self, tile: usize, panels: usize) -> Result<(), SolveError> {
         let plan = self.plan;
         let (sizes, rhs) = (plan.sizes, plan.rhs);
-        let (dim, block) = (sizes.dim, sizes.dim * LANES);
-        let y = &self.ws.y[tile * block..(tile + 1) * block];
-        let y_new = &mut self.ws.y_new[tile * block..(tile + 1) * block];
+        let (dim, block, state) = (sizes.dim, sizes.dim * LANES, sizes.state * LANES);
+        let y = &self.ws.y[tile * state..(tile + 1) * state];
+        let y_new = &mut self.ws.y_new[tile * state..(tile + 1) * state];
         let k = &mut self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
         let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
         let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
@@ -284,13 +286,23 @@ impl<T: Real> March<'_, '_, T> {
             }
         };
         let blocks = Tile { y, y_new: &mut *y_new, k: &mut *k, inputs };
-        plan.stages(blocks, |l| (lanes[l].t, lanes[l].h), &h, self.first_slopes, panels, &mut evaluate)?;
+        let at = |l: usize| (lanes[l].t, lanes[l].h);
+        match &plan.pair {
+            None => plan.stages(blocks, at, &h, self.first_slopes, panels, &mut evaluate)?,
+            Some(pair) => plan.step_pair(pair, blocks, at, &h, self.first_slopes, panels, &mut evaluate)?,
+        }
         let gathered = match &self.control {
             Some(c) => {
-                let (slopes, rows) = (Slopes { k, dim }, plan.controlled);
-                tile::error(y, y_new, slopes, rows, &plan.weights.error, &h, c.tolerance, panels)
+                // Of a pair, that of the step from the second state; the new second state must be finite too.
+                let (slopes, rows, from) = (Slopes { k, dim }, plan.controlled, &y[state - block..]);
+                let mut error = tile::error(from, y_new, slopes, rows, &plan.weights.error, &h, c.tolerance, panels);
+                if plan.pair.is_some() {
+                    let defect = tile::defect(&y_new[block..], dim, panels);
+                    error.iter_mut().zip(defect).for_each(|(error, defect)| *error = *error + defect);
+                }
+                error
             }
-            None => tile::defect(y_new, dim, panels),
+            None => tile::defect(y_new, sizes.state, panels),
         };
         for (error, gathered) in self.ws.errors[tile * LANES..].iter_mut().zip(&gathered[..panels * PANEL]) {
             *error = gathered.to_f64();
@@ -304,7 +316,7 @@ impl<T: Real> March<'_, '_, T> {
         let adaptive = self.control.is_some();
         let max_steps = self.plan.config.max_steps;
         let dim = self.plan.controlled;
-        let stages = self.plan.config.method.stages as u32 - 1 + u32::from(self.plan.extra_stage);
+        let stages = self.plan.stages_of_step() as u32 - 1;
         let new_first_stage = !self.first_slopes;
         let shared = self.control.filter(|c| c.joint).map(|c| {
             let mut all = (0.0, 0);
@@ -362,83 +374,12 @@ impl<T: Real> March<'_, '_, T> {
         worst.map(|worst| SolveError::Failed { worst, count })
     }
 
-    fn reached_end(control: &Option<Control<T>>, shared: &Clock, lane: &Lane) -> bool {
+    pub(super) fn reached_end(control: &Option<Control<T>>, shared: &Clock, lane: &Lane) -> bool {
         match control {
             None => lane.count.accepted == lane.fixed,
             Some(c) if c.joint => shared.last,
             Some(_) => lane.clock.last,
         }
-    }
-
-    /// Writes the observations that accepted steps pass.
-    fn observe(&mut self) {
-        if self.plan.problem.observe.count() == 0 {
-            return;
-        }
-        for column in 0..self.columns {
-            let lane = self.ws.lanes[column];
-            if lane.done || !lane.accepted {
-                continue;
-            }
-            let end = self.step_end(&lane);
-            while let Some(time) = self.observation(column) {
-                if (time - end) * lane.h.signum() > 0.0 {
-                    break;
-                }
-                let theta = (time - lane.t) / lane.h;
-                self.emit_observation(column, (time != end).then_some(theta), lane.h);
-            }
-        }
-    }
-
-    /// Where the accepted step of a lane ends; exactly `t1` if it is the last.
-    fn step_end(&self, lane: &Lane) -> f64 {
-        if Self::reached_end(&self.control, &self.shared, lane) {
-            return lane.t1;
-        }
-        match &self.control {
-            None => lane.t0 + f64::from(lane.count.accepted) * (lane.t1 - lane.t0) / f64::from(lane.fixed),
-            Some(c) if c.joint => lane.t0 + self.shared.t * (lane.t1 - lane.t0),
-            Some(_) => lane.clock.t,
-        }
-    }
-
-    /// The next observation time of a column.
-    pub(super) fn observation(&self, column: usize) -> Option<f64> {
-        let lane = &self.ws.lanes[column];
-        let times = self.plan.problem.observe.times(self.base + usize::from(lane.id));
-        times.get(lane.next as usize).copied()
-    }
-
-    /// Writes the next observation of a column: inside the step, or the state at its end (the initial state before any).
-    pub(super) fn emit_observation(&mut self, column: usize, theta: Option<f64>, h: f64) {
-        let plan = self.plan;
-        let (sizes, dim) = (plan.sizes, plan.sizes.dim);
-        let (tile, lane) = (column / LANES, column % LANES);
-        let id = usize::from(self.ws.lanes[column].id);
-        let rows = plan.problem.observe.count() * dim;
-        let first = self.ws.lanes[column].next as usize * dim;
-        let observed = &mut *self.out.observed;
-        let mut put = |row: usize, value: T| {
-            observed[(id / LANES * rows + first + row) * LANES + id % LANES] = value;
-        };
-        let block = dim * LANES;
-        let y = &self.ws.y[tile * block..(tile + 1) * block];
-        let y_new = &self.ws.y_new[tile * block..(tile + 1) * block];
-        match theta {
-            Some(theta) => {
-                let k = &self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
-                plan.dense.value(&Step { lane, dim, h, y, y_new, k }, theta, put);
-            }
-            None => {
-                let from = if h == 0.0 { y } else { y_new };
-                (0..dim).for_each(|row| put(row, from[row * LANES + lane]));
-            }
-        }
-        if let Some((tape, _)) = &mut self.keep.tape {
-            tape.seen.push(Seen { column, index: self.ws.lanes[column].next as usize, theta });
-        }
-        self.ws.lanes[column].next += 1;
     }
 
     /// Makes accepted steps the new states, and writes out what has reached its end.
@@ -449,8 +390,8 @@ impl<T: Real> March<'_, '_, T> {
             let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
             // A finished lane may be overwritten: its state has been written out.
             let mask: [bool; LANES] = std::array::from_fn(|l| lanes[l].accepted || lanes[l].done);
-            let y = &mut self.ws.y[tile * block..(tile + 1) * block];
-            tile::commit(y, &self.ws.y_new[tile * block..(tile + 1) * block], &mask, sizes.dim, panels);
+            let state = tile * sizes.state * LANES..(tile + 1) * sizes.state * LANES;
+            tile::commit(&mut self.ws.y[state.clone()], &self.ws.y_new[state], &mask, sizes.state, panels);
             if plan.reuses_end() {
                 let k = &mut self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
                 let (first, rest) = k.split_at_mut(plan.end_slot * block);
@@ -468,16 +409,20 @@ impl<T: Real> March<'_, '_, T> {
 
     /// Writes the state of a column out and marks it finished.
     pub(super) fn finish(&mut self, column: usize) {
-        let block = self.plan.sizes.dim * LANES;
+        let Sizes { dim, state, .. } = self.plan.sizes;
         let lane = &mut self.ws.lanes[column];
         let id = usize::from(lane.id);
         lane.done = true;
         lane.h = 0.0;
         lane.t = lane.t1;
         self.out.counts[id] = lane.count;
-        for row in 0..self.plan.sizes.dim {
-            self.out.ends[id / LANES * block + row * LANES + id % LANES] =
-                self.ws.y[column / LANES * block + row * LANES + column % LANES];
+        for row in 0..dim {
+            self.out.ends[place(id, row, dim)] = self.ws.y[place(column, row, state)];
+        }
+        if let (Some((tape, _)), Some(_)) = (&mut self.keep.tape, &self.plan.pair) {
+            for row in 0..state {
+                tape.ends[place(id, row, state)] = self.ws.y[place(column, row, state)];
+            }
         }
     }
 

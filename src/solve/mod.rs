@@ -9,12 +9,16 @@
 mod adjoint;
 mod backward;
 mod batch;
+mod binomial;
 mod chunk;
 mod config;
 mod control;
 mod dense;
 mod failure;
 mod forward;
+mod observe;
+mod pair;
+mod pass;
 mod real;
 mod replay;
 mod rhs;
@@ -22,8 +26,10 @@ mod room;
 mod sde;
 mod start;
 mod statistics;
+mod step_back;
 mod tape;
 mod tile;
+mod undo;
 
 pub use backward::{BackRun, Cotangents};
 pub use batch::{ChunkOut, Observe, Plan, Problem, Solution, pack, solve_batch, tiles, unpack};

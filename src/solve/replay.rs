@@ -16,8 +16,8 @@ use super::tile::{self, Lanes};
 use crate::backend::LANES;
 
 impl<T: Real> Plan<'_, T> {
-    /// Marches from the last snapshot before sweep `upto` up to it; returns where it began. Takes the snapshot off the tape
-    /// and keeps the sweeps on it.
+    /// Marches from the last snapshot before sweep `upto` up to it, and keeps on the tape what it is to keep, the last sweep
+    /// at least.
     pub(super) fn replay(
         &self,
         rhs: &dyn Transposed<T>,
@@ -26,12 +26,11 @@ impl<T: Real> Plan<'_, T> {
         base: usize,
         scratch: &mut [T],
         run: &mut BackRun,
-    ) -> Result<usize, SolveError> {
-        let Some(snapshot) = tape.snapshots.pop() else { return Ok(0) };
+    ) -> Result<(), SolveError> {
+        let Some(snapshot) = tape.rewind(upto) else { return Ok(()) };
         let (sizes, caps) = (self.sizes, rhs.caps());
         let block = sizes.dim * LANES;
         let from = snapshot.sweep;
-        tape.restart(from);
         let tiles = snapshot.y.len() / block;
         let (mut y, mut y_new) = (snapshot.y, vec![T::default(); tiles * block]);
         let mut k = vec![T::default(); tiles * sizes.slots * block];
@@ -92,7 +91,7 @@ impl<T: Real> Plan<'_, T> {
                 self.stages(blocks, at, &h, first_slopes, panels, &mut evaluate)?;
                 run.again += stages * used as u64;
             }
-            tape.keep_sweep(&y, &k, ids.len(), sizes);
+            tape.keep_again(sweep, &y, &k, ids.len(), sizes);
             for (tile, panels) in tile_panels(ids.len()) {
                 let first = columns.start + tile * LANES;
                 let mask: [bool; LANES] =
@@ -106,6 +105,6 @@ impl<T: Real> Plan<'_, T> {
                 }
             }
         }
-        Ok(from)
+        Ok(())
     }
 }

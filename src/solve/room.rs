@@ -1,6 +1,6 @@
 //! Buffers of the pass back: cotangents of every column, and places in blocks.
 //!
-//! Deliberately absent: what is done with them ([`super::backward`]).
+//! Deliberately absent: what is done with them ([`super::pass`]).
 
 use super::chunk::Sizes;
 use super::real::Real;
@@ -10,8 +10,10 @@ use crate::backend::{LANES, PANEL};
 /// Values of every column: those of a march's sweep, or, between them, those of the samples in order.
 #[derive(Debug, Default)]
 pub(super) struct Columns<T> {
-    /// Cotangent of the state after the step. `[tile][dim][LANES]`
+    /// Cotangent of the state, or of the pair of states, after the step. `[tile][state][LANES]`
     pub y: Vec<T>,
+    /// The pair itself, if steps are undone. `[tile][state][LANES]`
+    pub pair: Vec<T>,
     /// Cotangent of the slope at that state. `[tile][dim][LANES]`
     pub held: Vec<T>,
     /// `[tile][caps][LANES]`
@@ -32,12 +34,16 @@ pub struct Room<T> {
     pub(super) inputs: Vec<T>,
     /// The input block of a stage.
     pub(super) covered: Vec<T>,
+    /// Records of stages, one behind the other: of one stage, or of a step that is undone.
     pub(super) record: Vec<T>,
     pub(super) bars: Vec<T>,
     /// What stages collect, not yet multiplied with the step. `[slot][dim][LANES]`
     pub(super) collected: Vec<T>,
     pub(super) slope: Vec<T>,
     pub(super) y_new: Vec<T>,
+    /// Slopes of a step that is undone, and the states before it.
+    pub(super) k: Vec<T>,
+    pub(super) before: Vec<T>,
     pub(super) scratch: Vec<T>,
 }
 
@@ -47,13 +53,29 @@ pub(super) fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
 }
 
 impl<T: Real> Room<T> {
-    /// Zeros of the sizes that a chunk of `tiles` tiles needs; `slots` of slopes.
-    pub(super) fn fit_all(&mut self, tiles: usize, sizes: Sizes, slots: usize, rhs: &dyn Transposed<T>) {
-        self.home.fit(tiles, sizes.dim, rhs.caps());
-        self.here.fit(tiles, sizes.dim, rhs.caps());
+    /// The pairs of states at which the last pass back arrived, if it undid the steps: the initial state twice, to rounding.
+    /// `[tile][2 dim][LANES]`, samples in order
+    #[must_use]
+    pub fn undone(&self) -> &[T] {
+        &self.home.pair
+    }
+
+    /// Zeros of the sizes that a chunk of `tiles` tiles needs; `slots` of slopes. `undone`: stages of a step that is undone.
+    pub(super) fn fit_all(
+        &mut self,
+        tiles: usize,
+        sizes: Sizes,
+        slots: usize,
+        undone: Option<usize>,
+        rhs: &dyn Transposed<T>,
+    ) {
+        self.home.fit(tiles, sizes, undone.is_some(), rhs.caps());
+        self.here.fit(tiles, sizes, undone.is_some(), rhs.caps());
+        fit(&mut self.k, undone.map_or(0, |_| slots * sizes.dim * LANES));
+        fit(&mut self.before, undone.map_or(0, |_| sizes.state * LANES));
         fit(&mut self.inputs, tiles * sizes.rows * LANES);
         fit(&mut self.covered, sizes.rows * LANES);
-        fit(&mut self.record, rhs.record_rows() * LANES);
+        fit(&mut self.record, undone.unwrap_or(1) * rhs.record_rows() * LANES);
         fit(&mut self.bars, rhs.bars().rows * LANES);
         fit(&mut self.collected, slots * sizes.dim * LANES);
         fit(&mut self.slope, sizes.dim * LANES);
@@ -63,9 +85,10 @@ impl<T: Real> Room<T> {
 }
 
 impl<T: Real> Columns<T> {
-    pub fn fit(&mut self, tiles: usize, dim: usize, caps: usize) {
-        fit(&mut self.y, tiles * dim * LANES);
-        fit(&mut self.held, tiles * dim * LANES);
+    fn fit(&mut self, tiles: usize, sizes: Sizes, undone: bool, caps: usize) {
+        fit(&mut self.y, tiles * sizes.state * LANES);
+        fit(&mut self.pair, if undone { tiles * sizes.state * LANES } else { 0 });
+        fit(&mut self.held, tiles * sizes.dim * LANES);
         fit(&mut self.captures, tiles * caps * LANES);
         fit(&mut self.t0, tiles * LANES);
         fit(&mut self.t1, tiles * LANES);
@@ -73,14 +96,17 @@ impl<T: Real> Columns<T> {
     }
 
     /// `self[to] = other[from]`
-    pub fn copy(&mut self, to: usize, other: &Columns<T>, from: usize, dim: usize, caps: usize) {
+    pub fn copy(&mut self, to: usize, other: &Columns<T>, from: usize, sizes: Sizes, caps: usize) {
         let rows = |to_block: &mut [T], from_block: &[T], rows: usize| {
             for row in 0..rows {
                 to_block[place(to, row, rows)] = from_block[place(from, row, rows)];
             }
         };
-        rows(&mut self.y, &other.y, dim);
-        rows(&mut self.held, &other.held, dim);
+        rows(&mut self.y, &other.y, sizes.state);
+        if !self.pair.is_empty() {
+            rows(&mut self.pair, &other.pair, sizes.state);
+        }
+        rows(&mut self.held, &other.held, sizes.dim);
         rows(&mut self.captures, &other.captures, caps);
         self.t0[to] = other.t0[from];
         self.t1[to] = other.t1[from];

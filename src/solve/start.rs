@@ -17,8 +17,12 @@ impl<T: Real> March<'_, '_, T> {
         let tiles = self.columns.div_ceil(LANES);
         self.ws.fit(tiles, sizes, plan.rhs);
         let first = self.base / LANES;
-        let state = sizes.dim * LANES;
-        self.ws.y[..tiles * state].copy_from_slice(&problem.y0[first * state..(first + tiles) * state]);
+        let block = sizes.dim * LANES;
+        // Both states of a pair begin as the initial state.
+        for (number, to) in self.ws.y[..tiles * sizes.state * LANES].chunks_exact_mut(block.max(1)).enumerate() {
+            let tile = first + number * sizes.dim / sizes.state;
+            to.copy_from_slice(&problem.y0[tile * block..(tile + 1) * block]);
+        }
         let caps = plan.rhs.caps();
         for tile in 0..tiles {
             let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
@@ -63,7 +67,7 @@ impl<T: Real> March<'_, '_, T> {
                 let place = |column: usize| column / LANES * tile_len + row * LANES + column % LANES;
                 blocks[place(column)] = blocks[place(last)];
             };
-            (0..sizes.dim).for_each(|row| copy(&mut self.ws.y, sizes.dim * LANES, row));
+            (0..sizes.state).for_each(|row| copy(&mut self.ws.y, sizes.state * LANES, row));
             for &row in &self.plan.rhs.rows().captures {
                 copy(&mut self.ws.inputs, sizes.rows * LANES, row);
             }
@@ -102,7 +106,7 @@ impl<T: Real> March<'_, '_, T> {
         let plan = self.plan;
         let (sizes, dim, tolerance) = (plan.sizes, plan.sizes.dim, control.tolerance);
         let block = sizes.dim * LANES;
-        let y = &self.ws.y[tile * block..(tile + 1) * block];
+        let y = &self.ws.y[tile * sizes.state * LANES..][..block];
         let k = &mut self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
         let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
         let lanes = &mut self.ws.lanes[tile * LANES..(tile + 1) * LANES];

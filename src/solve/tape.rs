@@ -4,7 +4,8 @@
 //! records of its stages too, while they fit a budget. Whatever is missing is computed again from what is there, with the
 //! same bits.
 
-use super::chunk::{Sizes, SweepLog, tile_panels};
+use super::binomial;
+use super::chunk::{Sizes, SweepLog, TileSteps, tile_panels};
 use super::real::Real;
 use super::rhs::Transposed;
 use crate::backend::LANES;
@@ -48,14 +49,19 @@ pub struct Tape<T> {
     pub(super) from: usize,
     /// States of the march now and then, if not every sweep is kept; how many at most, and how far apart they are.
     pub(super) snapshots: Vec<Snapshot<T>>,
-    pub(super) most: Option<usize>,
-    pub(super) stride: usize,
+    most: Option<usize>,
+    stride: usize,
+    /// Behind the last sweep that is marched, if that is known: then snapshots stand at `next`, and that sweep is kept.
+    pub(super) end: Option<usize>,
+    next: Option<usize>,
+    /// Of a march that can be undone: the pairs of states that it ended with, `[tile][state][LANES]`, samples in order.
+    pub(super) ends: Vec<T>,
     /// Most bytes that were in use.
     peak: usize,
 }
 
 /// A march at the beginning of a sweep.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Snapshot<T> {
     pub sweep: usize,
     /// `[tile][dim][LANES]`
@@ -71,8 +77,9 @@ impl<T: Real> Tape<T> {
         Tape { budget: bytes / size_of::<T>(), ..Tape::default() }
     }
 
-    /// A tape that keeps at most `snapshots` states of the march, at equal distances that double when there is no more room;
-    /// what lies between two of them is marched again.
+    /// A tape that keeps at most `snapshots` states of the march; what lies between two of them is marched again. Where the
+    /// number of steps is known they stand where the fewest are ([`super::binomial`]), else at equal distances that double
+    /// when there is no more room.
     #[must_use]
     pub fn of_snapshots(snapshots: usize) -> Tape<T> {
         Tape { most: Some(snapshots.max(1)), ..Tape::default() }
@@ -88,8 +95,15 @@ impl<T: Real> Tape<T> {
         self.seen.clear();
         self.seen_until.clear();
         self.snapshots.clear();
+        self.ends.clear();
         (self.from, self.stride, self.peak) = (0, 1, 0);
+        (self.end, self.next) = (None, Some(0));
         (self.slots, self.stages, self.record_len) = (slots, stages, record_len);
+    }
+
+    /// Keeps the pairs of states at the ends of a march over so many tiles, and nothing between.
+    pub(super) fn ends_of(&mut self, tiles: usize, rows: usize) {
+        self.ends.resize(tiles * rows * LANES, T::default());
     }
 
     /// Tiles kept so far.
@@ -111,10 +125,56 @@ impl<T: Real> Tape<T> {
         Some(&mut self.records[number * len..(number + 1) * len])
     }
 
-    /// Keeps the sweep that was just logged.
-    pub(super) fn keep(&mut self, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
+    /// Whether states and slopes of a sweep are kept.
+    pub(super) fn has(&self, sweep: usize) -> bool {
+        sweep >= self.from && sweep - self.from < self.tiles.len()
+    }
+
+    /// The last snapshot, to march again up to sweep `upto`. It is taken off if it is not needed any more.
+    pub(super) fn rewind(&mut self, upto: usize) -> Option<Snapshot<T>> {
+        let snapshot = self.snapshots.pop()?;
+        self.restart(snapshot.sweep);
+        if self.end.is_some() {
+            let left = upto - snapshot.sweep;
+            (self.end, self.next) = (Some(upto), None);
+            if left > 1 {
+                self.snapshots.push(snapshot.clone());
+                self.next = self.after(snapshot.sweep, left);
+            }
+        }
+        Some(snapshot)
+    }
+
+    /// Where the next snapshot stands, if the last one is at `sweep`, with `left` sweeps to come.
+    fn after(&self, sweep: usize, left: usize) -> Option<usize> {
+        let free = (self.most.unwrap_or(1) + 1).saturating_sub(self.snapshots.len());
+        binomial::place(left, free).map(|by| sweep + by)
+    }
+
+    /// Keeps a sweep that is marched again.
+    pub(super) fn keep_again(&mut self, sweep: usize, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
+        match self.end {
+            Some(_) => self.keep(sweep, y, k, columns, sizes),
+            None => self.keep_sweep(y, k, columns, sizes),
+        }
+    }
+
+    /// Keeps a sweep that was logged, or its state, as it is to be.
+    pub(super) fn keep(&mut self, sweep: usize, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
+        if !self.ends.is_empty() {
+            return;
+        }
         let Some(most) = self.most else { return self.keep_sweep(y, k, columns, sizes) };
-        let sweep = self.log.sweeps.len() - 1;
+        if let Some(end) = self.end {
+            if sweep + 1 == end {
+                self.restart(sweep);
+                self.keep_sweep(y, k, columns, sizes);
+            } else if self.next == Some(sweep) && self.snapshots.last().is_none_or(|s| s.sweep != sweep) {
+                self.snap(sweep, y, k, columns, sizes);
+                self.next = self.after(sweep, end - sweep);
+            }
+            return;
+        }
         if !sweep.is_multiple_of(self.stride) {
             return;
         }
@@ -126,6 +186,10 @@ impl<T: Real> Tape<T> {
                 return;
             }
         }
+        self.snap(sweep, y, k, columns, sizes);
+    }
+
+    fn snap(&mut self, sweep: usize, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
         let block = sizes.dim * LANES;
         let tiles = tile_panels(columns).count();
         let slopes = (0..tiles).flat_map(|tile| &k[tile * sizes.slots * block..][..block]).copied().collect();
@@ -133,7 +197,7 @@ impl<T: Real> Tape<T> {
     }
 
     /// Forgets the sweeps that are kept, to keep those from `from` on.
-    pub(super) fn restart(&mut self, from: usize) {
+    fn restart(&mut self, from: usize) {
         self.from = from;
         self.tiles.clear();
         self.y.clear();
@@ -142,7 +206,7 @@ impl<T: Real> Tape<T> {
     }
 
     /// Keeps states and slopes of a sweep over `columns` columns.
-    pub(super) fn keep_sweep(&mut self, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
+    fn keep_sweep(&mut self, y: &[T], k: &[T], columns: usize, sizes: Sizes) {
         let block = sizes.dim * LANES;
         let count = tile_panels(columns).count();
         let first = self.kept();
@@ -161,6 +225,13 @@ impl<T: Real> Tape<T> {
         Some(&mut self.records[at..at + self.record_len])
     }
 
+    /// Observations of a sweep in a tile, with their samples.
+    pub(super) fn seen_in(&self, sweep: usize, tile: usize, steps: &TileSteps<'_>) -> Vec<(Seen, usize)> {
+        let seen = &self.seen[self.seen_until[sweep]..self.seen_until[sweep + 1]];
+        let here = seen.iter().filter(|s| s.column / LANES == tile);
+        here.map(|s| (*s, usize::from(steps.ids[s.column % LANES]))).collect()
+    }
+
     /// Bytes that would be in use with every stage of every sweep recorded.
     #[must_use]
     pub fn all_bytes(&self, rhs: &dyn Transposed<T>) -> usize {
@@ -172,7 +243,7 @@ impl<T: Real> Tape<T> {
     fn in_use(&self) -> usize {
         let snapshots: usize = self.snapshots.iter().map(|s| s.y.len() + s.slopes.len()).sum();
         let records = self.recorded * self.stages * self.record_len;
-        (self.y.len() + self.k.len() + records + snapshots) * size_of::<T>() + self.steps_bytes()
+        (self.y.len() + self.k.len() + records + snapshots + self.ends.len()) * size_of::<T>() + self.steps_bytes()
     }
 
     /// Bytes of the steps and of what was observed in them, which every way of keeping a march needs.

@@ -8,12 +8,13 @@ use flowc::solve::{
     Adaptive, BarMap, ChunkOut, Cotangents, Observe, Plan, Problem, Real, Rhs, Room, RowMap, SampleCount, SolverConfig,
     StepControl, Steps, Tape, Transposed, Workspace, pack, unpack,
 };
+use std::collections::HashMap;
 
-const DIM: usize = 2;
+pub(crate) const DIM: usize = 2;
 const CAPS: usize = 1;
 
 /// `y0' = -p y0 + c t y1`, `y1' = y0 y1 / 4 - sin(t) y1`, with a parameter p and a capture c.
-struct Field<T> {
+pub(crate) struct Field<T> {
     p: T,
     rows: RowMap,
     bars: BarMap,
@@ -25,7 +26,7 @@ fn sine<T: Real>(t: T) -> (T, T) {
 }
 
 impl<T: Real> Field<T> {
-    fn new(p: f64) -> Self {
+    pub fn new(p: f64) -> Self {
         let bars = BarMap { rows: 4, state: vec![Some(0), Some(1)], captures: vec![Some(2)], time: Some(3) };
         Field { p: T::from_f64(p), rows: RowMap::in_order(DIM, CAPS), bars }
     }
@@ -96,21 +97,25 @@ impl<T: Real> Transposed<T> for Field<T> {
 
 /// What is solved, and how a loss weighs what comes out.
 #[derive(Clone)]
-struct Case {
-    y0: Vec<f64>,
-    captures: Vec<f64>,
-    t0: Vec<f64>,
-    t1: Vec<f64>,
-    p: f64,
+pub(crate) struct Case {
+    pub y0: Vec<f64>,
+    pub captures: Vec<f64>,
+    pub t0: Vec<f64>,
+    pub t1: Vec<f64>,
+    pub p: f64,
     /// Observation times as shares of the spans.
-    shares: Vec<f64>,
+    pub shares: Vec<f64>,
     /// Number of the first sample, for its weights.
-    first: usize,
-    config: SolverConfig,
+    pub first: usize,
+    pub config: SolverConfig,
+    /// The coupling of the reversible scheme, if it is that.
+    pub coupling: Option<f64>,
+    /// How many states are kept, if not all.
+    pub snapshots: Option<usize>,
 }
 
 impl Case {
-    fn new(samples: usize, config: SolverConfig) -> Case {
+    pub fn new(samples: usize, config: SolverConfig) -> Case {
         let wave = |i: usize, salt: f64| ((i as f64 + 1.0) * 12.9898 + salt).sin();
         Case {
             y0: (0..samples * DIM).map(|i| wave(i, 0.3)).collect(),
@@ -121,10 +126,12 @@ impl Case {
             shares: vec![],
             first: 0,
             config: SolverConfig { chunk: Some(192), ..config },
+            coupling: None,
+            snapshots: None,
         }
     }
 
-    fn samples(&self) -> usize {
+    pub fn samples(&self) -> usize {
         self.t0.len()
     }
 
@@ -135,23 +142,27 @@ impl Case {
 }
 
 /// The weight of an element of the result in the loss.
-fn weight(i: usize) -> f64 {
+pub(crate) fn weight(i: usize) -> f64 {
     1.0 + 0.5 * (i as f64 * 0.77).cos()
 }
 
 #[derive(Debug, PartialEq)]
-struct Found {
-    loss: f64,
-    y0: Vec<f64>,
-    captures: Vec<f64>,
-    t0: Vec<f64>,
-    t1: Vec<f64>,
-    p: f64,
-    bytes: usize,
-    again: u64,
+pub(crate) struct Found {
+    pub loss: f64,
+    pub y0: Vec<f64>,
+    pub captures: Vec<f64>,
+    pub t0: Vec<f64>,
+    pub t1: Vec<f64>,
+    pub p: f64,
+    pub bytes: usize,
+    pub again: u64,
+    /// Evaluations of the march, samples added up.
+    pub forward: u64,
+    /// Where undone steps arrived.
+    pub undone: Vec<f64>,
 }
 
-fn run<T: Real>(case: &Case, budget: usize, times_wanted: bool) -> Found {
+pub(crate) fn run<T: Real>(case: &Case, budget: usize, times_wanted: bool) -> Found {
     let n = case.samples();
     let of = |v: &[f64]| v.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
     let rhs = Field::<T>::new(case.p);
@@ -159,13 +170,17 @@ fn run<T: Real>(case: &Case, budget: usize, times_wanted: bool) -> Found {
     let count = case.shares.len();
     let observe = if count == 0 { Observe::Nothing } else { Observe::PerSample { count, times: &times } };
     let problem = Problem { samples: n, y0: &y0, captures: &captures, t0: &case.t0, t1: &case.t1, observe };
-    let plan = Plan::new(&rhs, &case.config, &problem).expect("a sound problem");
+    let mut plan = Plan::new(&rhs, &case.config, &problem).expect("a sound problem");
+    if let Some(coupling) = case.coupling {
+        plan = plan.reversible(coupling).expect("a sound coupling");
+    }
     assert_eq!(plan.chunks(), 1);
     let lanes = n.next_multiple_of(LANES);
     let mut ends = vec![T::default(); lanes * DIM];
     let mut observed = vec![T::default(); lanes * DIM * count];
     let mut counts = vec![SampleCount::default(); n];
-    let (mut workspace, mut tape) = (Workspace::default(), Tape::new(budget));
+    let mut workspace = Workspace::default();
+    let mut tape = case.snapshots.map_or_else(|| Tape::new(budget), Tape::of_snapshots);
     let out = ChunkOut { ends: &mut ends, observed: &mut observed, counts: &mut counts };
     plan.record(0, &mut workspace, out, &rhs, &mut tape).expect("solves");
     let (ends, observed) = (unpack(&ends, DIM, n), unpack(&observed, DIM * count, n));
@@ -187,7 +202,8 @@ fn run<T: Real>(case: &Case, budget: usize, times_wanted: bool) -> Found {
         t1: &mut t1,
         slot: &mut slot,
     };
-    let run = plan.backward(0, &rhs, &mut tape, cotangents, &mut Room::default()).expect("runs back");
+    let mut room = Room::default();
+    let run = plan.backward(0, &rhs, &mut tape, cotangents, &mut room).expect("runs back");
     let f64s = |v: Vec<T>| v.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
     Found {
         loss,
@@ -198,6 +214,8 @@ fn run<T: Real>(case: &Case, budget: usize, times_wanted: bool) -> Found {
         p: slot[0].to_f64(),
         bytes: tape.bytes(),
         again: run.again,
+        forward: counts.iter().map(|c| u64::from(c.evaluations)).sum(),
+        undone: f64s(unpack(room.undone(), 2 * DIM, if case.coupling.is_some() { n } else { 0 })),
     }
 }
 
@@ -206,7 +224,7 @@ fn loss(case: &Case) -> f64 {
 }
 
 /// Every kind of derivative against central differences of the whole loss.
-fn differences(case: &Case, within: f64, times: bool) {
+pub(crate) fn differences(case: &Case, within: f64, times: bool) {
     let found = run::<f64>(case, 0, times);
     let h = 1e-5;
     let check = |what: String, found: f64, change: &dyn Fn(&mut Case, f64)| {
@@ -231,11 +249,11 @@ fn differences(case: &Case, within: f64, times: bool) {
     }
 }
 
-fn adaptive(tolerance: f64) -> Steps {
+pub(crate) fn adaptive(tolerance: f64) -> Steps {
     Steps::Adaptive(Adaptive::new(tolerance, tolerance))
 }
 
-fn pairs() -> [Tableau; 5] {
+pub(crate) fn pairs() -> [Tableau; 5] {
     [tableaux::bosh3(), tableaux::dopri5(), tableaux::dopri5_dense(), tableaux::tsit5(), tableaux::dopri8()]
 }
 
@@ -286,6 +304,54 @@ fn what_the_tape_keeps_changes_no_bit() {
         law::<f64>(&adaptive(1e-6), &tableaux::dopri5(), shares);
         law::<f32>(&adaptive(1e-4), &tableaux::bosh3(), shares);
         law::<f64>(&Steps::Count(5), &tableaux::rk4(), shares);
+    }
+}
+
+/// The fewest sweeps that must be made again to reverse `sweeps` with so many snapshots: by trying every place of the second.
+fn fewest(sweeps: usize, snapshots: usize, known: &mut HashMap<(usize, usize), usize>) -> usize {
+    if sweeps < 2 {
+        return 0;
+    }
+    if snapshots == 1 {
+        return sweeps * (sweeps - 1) / 2;
+    }
+    if let Some(&known) = known.get(&(sweeps, snapshots)) {
+        return known;
+    }
+    let places = 1..sweeps;
+    let cost = |place: usize, known: &mut _| {
+        place + fewest(sweeps - place, snapshots - 1, known) + fewest(place, snapshots, known)
+    };
+    let least = places.map(|place| cost(place, known)).min().expect("a place");
+    known.insert((sweeps, snapshots), least);
+    least
+}
+
+/// Where the number of steps is known, the fewest are made again, and no bit changes.
+#[test]
+fn snapshots_of_equal_steps_stand_where_the_fewest_steps_are_made_again() {
+    let mut known = HashMap::new();
+    for (steps, snapshots) in [(1, 1), (2, 1), (2, 5), (9, 1), (10, 3), (13, 4), (35, 3), (50, 2), (50, 5), (100, 10)] {
+        let all = Case::new(3, config(&tableaux::bosh3(), Steps::Count(steps)));
+        let few = Case { snapshots: Some(snapshots), ..all.clone() };
+        let (all, few) = (run::<f64>(&all, 0, true), run::<f64>(&few, 0, true));
+        // Three stages of each step of three samples.
+        let again = (few.again - all.again) as usize;
+        assert_eq!(again, 9 * fewest(steps as usize, snapshots, &mut known), "{steps} steps, {snapshots} snapshots");
+        let other = Found { bytes: all.bytes, again: all.again, ..few };
+        assert_eq!(all, other, "{steps} steps, {snapshots} snapshots");
+    }
+    // Griewank and Walther: three rounds of at most 286 steps, of which 11 and 66 are spared one and two.
+    assert_eq!(fewest(100, 10, &mut known), 222);
+    // Samples that end at different sweeps.
+    for shares in [&[][..], &[0.3, 0.9]] {
+        let config = config(&tableaux::rk4(), Steps::Size(0.07));
+        let all = Case { shares: shares.to_vec(), ..Case::new(150, config) };
+        let few = Case { snapshots: Some(3), ..all.clone() };
+        let (all, few) = (run::<f64>(&all, 0, true), run::<f64>(&few, 0, true));
+        assert!(few.bytes < all.bytes / 2, "{} {}", few.bytes, all.bytes);
+        let other = Found { bytes: all.bytes, again: all.again, ..few };
+        assert_eq!(all, other);
     }
 }
 

@@ -348,7 +348,6 @@ const TO_COME: &[(&str, &[&str])] = &[
     (
         "g_digits_through_ode",
         &[
-            "nothing is called `reversible`",
             "no metric is called `peak_memory`",
             "no metric is called `gradient_gap`",
             "metrics need samples, and there is no `generate` block",

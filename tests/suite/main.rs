@@ -31,6 +31,7 @@ mod programs;
 mod report;
 mod report_records;
 mod resume;
+mod reversible;
 mod rng;
 mod robust;
 mod run;

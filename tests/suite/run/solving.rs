@@ -74,10 +74,14 @@ fn gradient(trainer: &mut Trainer<f64>) -> Vec<f64> {
     theta.iter().zip(&after).map(|(a, b)| a - b).collect()
 }
 
-/// The gradient of `text` against central differences in up to `most` parameters of each tensor.
+/// The gradient of `text` against central differences in a few parameters of each tensor.
 fn differences(text: &str, within: f64) {
+    differences_of(text, KEPT, within);
+}
+
+fn differences_of(text: &str, mode: Mode, within: f64) {
     let o = objective(text);
-    let mut trainer = o.trainer::<f64>(&jit(), 2, KEPT, SGD);
+    let mut trainer = o.trainer::<f64>(&jit(), 2, mode, SGD);
     let theta = trainer.theta().to_vec();
     let found = gradient(&mut trainer);
     assert!(found.iter().any(|g| *g != 0.0), "{text}");
@@ -254,6 +258,84 @@ fn bits_do_not_depend_on_threads_budget_or_back_end() {
     law::<f32>(&likelihood("flow(v, trace: hutchinson(rademacher))", "solver: rk4(steps: 3)"));
 }
 
+const REVERSIBLE: Mode = Mode::Reversible { coupling: 0.99 };
+
+/// Parameters before, inside and after solves, probes, trained end times, observations: all through the reversible scheme.
+#[test]
+fn gradients_of_the_reversible_scheme_are_central_differences() {
+    for (flow, keys, within) in [
+        ("flow(v)", "solver: rk4(steps: 3)", 1e-8),
+        ("flow(v)", "solver: dopri5(steps: 2)", 1e-8),
+        ("flow(v)", "solver: dopri5(rtol: 1e-11, atol: 1e-11)", 1e-6),
+        ("flow(v, trace: hutchinson(rademacher))", "solver: rk4(steps: 3)", 1e-8),
+    ] {
+        differences_of(&likelihood(flow, keys), REVERSIBLE, within);
+    }
+    let text = format!(
+        "{HEAD}net enter(x: vec[2]) -> vec[2] = dense(x, out: 2)
+param T: real = 0.5
+field f(y: vec[2], t: real) = mlp(concat(y, t), hidden: [6], out: 2, activation: tanh)
+objective follow {{
+  draw x ~ target
+  let y = solve t: linspace(0, 1, 6) {{ y' = f(y, t) from enter(x) }}.y
+  let z = solve t: T / 3 -> T {{ z' = f(z, t) + x * t from y[5] }}.z
+  minimize sum(y * y) + norm(z - x)^2
+}}
+train {{ objective: follow, batch: 70, steps: 1, solver: rk4(steps: 4) }}"
+    );
+    differences_of(&text, REVERSIBLE, 1e-7);
+}
+
+#[test]
+fn bits_of_the_reversible_scheme_do_not_depend_on_threads_or_back_end() {
+    fn law<T: Real>(text: &str)
+    where
+        Jit: Backend<T>,
+        Interp: Backend<T>,
+    {
+        let o = objective(text);
+        let (bits, costs) = after::<T>(&o, &jit(), 1, REVERSIBLE);
+        for threads in 2..=3 {
+            let (other, others) = after::<T>(&o, &jit(), threads, REVERSIBLE);
+            assert_eq!(bits, other, "{threads} threads\n{text}");
+            assert_eq!(costs, others);
+        }
+        assert_eq!(bits, after::<T>(&o, &Interp, 2, REVERSIBLE).0, "by the interpreter\n{text}");
+        assert_ne!(bits, after::<T>(&o, &jit(), 1, KEPT).0, "another scheme\n{text}");
+    }
+    let adaptive = likelihood("flow(v, until: 0.8)", "solver: dopri5(rtol: 1e-4, atol: 1e-4)");
+    law::<f64>(&adaptive);
+    law::<f32>(&adaptive);
+    law::<f32>(&likelihood("flow(v, trace: hutchinson(rademacher))", "solver: rk4(steps: 3)"));
+}
+
+/// A solve inside a right-hand side is hoisted where nothing of the outer system moves it, and refused where something does.
+#[test]
+fn solves_inside_right_hand_sides_are_right_or_refused() {
+    let text = |inner: &str| {
+        format!(
+            "{HEAD}field f(y: vec[2], t: real) = mlp(y, hidden: [6], out: 2, activation: tanh)
+objective follow {{
+  draw x ~ target
+  let z = solve t: 0 -> 1 {{
+    z' = f(z, t) + (solve s: 0 -> 1 {{ y' = f(y, s) from {inner} }}).y from x
+  }}.z
+  minimize norm(z - x)^2
+}}
+train {{ objective: follow, batch: 64, steps: 1, solver: rk4(steps: 2) }}"
+        )
+    };
+    for mode in [KEPT, REVERSIBLE, Mode::Snapshots(1)] {
+        differences_of(&text("x"), mode, 1e-7);
+    }
+    for inner in ["z", "x * t"] {
+        let compiled = driver::compile("test.flow", &format!("{}\n", text(inner)));
+        let words: Vec<&str> = compiled.diagnostics.iter().map(|d| d.message.as_str()).collect();
+        let refused = "a right-hand side may not contain a solve that depends on its own state or time";
+        assert_eq!(words, [refused], "{inner}");
+    }
+}
+
 /// The adjoint comes nearer to the gradient of the steps as its tolerance falls, where those are exact enough.
 #[test]
 fn the_adjoint_converges_to_the_gradient_of_the_steps() {
@@ -296,6 +378,9 @@ fn memory_grows_with_the_steps_where_it_is_said_to() {
     assert_eq!(bytes(40, all).0, bytes(40, KEPT).1);
     let adjoint = Mode::Adjoint { rtol: None, atol: None };
     assert_eq!(bytes(10, adjoint), bytes(40, adjoint));
+    let (few, many) = (bytes(10, REVERSIBLE).0, bytes(40, REVERSIBLE).0);
+    assert_eq!(many - few, 30 * (64 * 19 + 32), "only the log of steps grows");
+    assert!(many < bytes(40, all).0 / 20, "{many}");
     // Only the log of steps grows: 19 bytes a sample and step, beside 4 snapshots of at most 64 steps between them.
     let log = |steps: f64| 70.0 * 24.0 * steps;
     let (few, many) = (bytes(16, Mode::Snapshots(8)).0 as f64, bytes(64, Mode::Snapshots(8)).0 as f64);

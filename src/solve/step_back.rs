@@ -1,0 +1,197 @@
+//! The transpose of one tile's step, of one state.
+//!
+//! Of a method whose last stage is the next step's first, a step owns its last stage: it gets what the next step's first stage
+//! would have got, `held` until then.
+
+use super::dense::Pull;
+use super::failure::SolveError;
+use super::pass::{Of, Pass, Record, Site};
+use super::real::Real;
+use super::room::{Room, place};
+use super::tape::{Seen, Tape};
+use super::tile::{self, Lanes, Slopes};
+use crate::backend::LANES;
+
+/// The record of a stage of a kept tile, if it has one.
+fn recorded<T: Real>(tape: &mut Tape<T>, kept: usize, stage: Option<usize>) -> Record<'_, T> {
+    stage.and_then(|stage| tape.record(kept, stage)).map_or(Record::Again, Record::Kept)
+}
+
+impl<T: Real> Pass<'_, '_, T> {
+    /// The transpose of one tile's step.
+    pub(super) fn step(
+        &mut self,
+        tape: &mut Tape<T>,
+        sweep: usize,
+        tile: usize,
+        panels: usize,
+        observed: &[T],
+    ) -> Result<(), SolveError> {
+        let plan = self.plan;
+        let (sizes, method) = (plan.sizes, &plan.config.method);
+        let (dim, block) = (sizes.dim, sizes.dim * LANES);
+        let Some(steps) = tape.log.tile(sweep, tile) else { return Ok(()) };
+        let (taken, t, step) = (steps.taken, steps.t, steps.h);
+        let lanes: Vec<usize> = steps.lanes().collect();
+        let spans = self.spans(&steps);
+        let site = Site { tile, panels, taken: &taken, first: steps.first };
+        let h: Lanes<T> = steps.sizes();
+        let kept = tape.tiles[sweep - tape.from].start + tile;
+        let first_stage = tape.log.sweeps[sweep].first_stage;
+        let seen = tape.seen_in(sweep, tile, &steps);
+        self.room.collected.fill(T::default());
+        // Cotangents of the state before the step that do not come through stages.
+        let mut before: Vec<T> = if seen.is_empty() { Vec::new() } else { vec![T::default(); block] };
+        self.room.slope.fill(T::default());
+        let mut end_wanted = false;
+        if plan.reuses_end() {
+            for &lane in &lanes {
+                if self.room.here.stepped[tile * LANES + lane] {
+                    end_wanted = true;
+                    for row in 0..dim {
+                        self.room.slope[row * LANES + lane] = self.room.here.held[tile * block + row * LANES + lane];
+                    }
+                }
+            }
+        }
+        for (seen, id) in &seen {
+            end_wanted |= self.observe(tile, *seen, *id, step[seen.column % LANES], &mut before, observed);
+        }
+
+        // Sums over stages of time's cotangents, and of them times where the stage stands in the step.
+        let mut moved = [[0.0; LANES]; 2];
+        let stages = plan.recorded_stages();
+        if end_wanted {
+            self.end_inputs(tape, kept, &site, &h);
+            self.place_time(tile, panels, |l| t[l] + step[l]);
+            let record = stages.end - 1 - stages.start;
+            self.transpose(recorded(tape, kept, Some(record)), &site, 1.0, &mut moved)?;
+            self.gather(tile, 0, panels);
+        }
+        // The new state is a sum over stages.
+        let last = method.stages - 1;
+        let weights = if method.fsal { &plan.weights.a[last] } else { &plan.weights.b };
+        self.collect(tile, panels, 0, weights, Of::State(0));
+        let owned = if plan.reuses_end() { 1..last + usize::from(!method.fsal) } else { 0..method.stages };
+        for stage in owned.rev() {
+            self.slope_of(stage, panels, &h);
+            let k = &tape.k[kept * sizes.slots * block..(kept + 1) * sizes.slots * block];
+            let y = &tape.y[kept * block..(kept + 1) * block];
+            let inputs = &mut self.room.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
+            let rows = self.rhs.rows();
+            if stage == 0 {
+                tile::place_state(inputs, rows, y, panels);
+            } else {
+                let slopes = Slopes { k, dim };
+                tile::advance(inputs, |row| rows.state[row], y, slopes, &plan.weights.a[stage], &h, panels);
+            }
+            self.place_time(tile, panels, |l| t[l] + method.c[stage] * step[l]);
+            let record = (stage > 0 || first_stage).then(|| stage - stages.start);
+            self.transpose(recorded(tape, kept, record), &site, method.c[stage], &mut moved)?;
+            self.gather(tile, 0, panels);
+            self.collect(tile, panels, 0, &plan.weights.a[stage], Of::Stage);
+        }
+        if plan.reuses_end() {
+            self.slope_of(0, panels, &h);
+            for &lane in &lanes {
+                for row in 0..dim {
+                    self.room.here.held[tile * block + row * LANES + lane] = self.room.slope[row * LANES + lane];
+                }
+            }
+        }
+        for &lane in &lanes {
+            self.room.here.stepped[tile * LANES + lane] = true;
+        }
+        if !before.is_empty() {
+            let y = &mut self.room.here.y[tile * block..(tile + 1) * block];
+            y.iter_mut().zip(&before).for_each(|(y, b)| *y = *y + *b);
+        }
+        if self.times {
+            for &lane in &lanes {
+                let mut by_step = moved[1][lane];
+                for (slot, k) in
+                    tape.k[kept * sizes.slots * block..].chunks_exact(block).take(plan.end_slot + 1).enumerate()
+                {
+                    for row in 0..dim {
+                        let at = row * LANES + lane;
+                        by_step += k[at].to_f64() * self.room.collected[slot * block + at].to_f64();
+                    }
+                }
+                self.pull_span(tile * LANES + lane, spans[lane], (t[lane], step[lane]), (moved[0][lane], by_step));
+            }
+        }
+        Ok(())
+    }
+
+    /// Spreads the cotangent of an observation; whether the slope at the end of the step got a part.
+    fn observe(&mut self, tile: usize, seen: Seen, id: usize, h: f64, before: &mut [T], observed: &[T]) -> bool {
+        let (plan, dim) = (self.plan, self.plan.sizes.dim);
+        let (block, lane) = (dim * LANES, seen.column % LANES);
+        let rows = plan.problem.observe.count() * dim;
+        let mut end = false;
+        for row in 0..dim {
+            let bar = observed[place(id, seen.index * dim + row, rows)];
+            let at = row * LANES + lane;
+            let Room { here, collected, slope, .. } = &mut *self.room;
+            let after = &mut here.y[tile * block + at];
+            let Some(theta) = seen.theta else {
+                *after = *after + bar;
+                continue;
+            };
+            plan.dense.pull(theta, bar, |what, part| match what {
+                Pull::After => *after = *after + part,
+                Pull::Before => before[at] = before[at] + part,
+                Pull::Slope(slot) if slot == plan.end_slot && plan.reuses_end() => {
+                    slope[at] = slope[at] + part * T::from_f64(h);
+                    end = true;
+                }
+                Pull::Slope(slot) => collected[slot * block + at] = collected[slot * block + at] + part,
+            });
+        }
+        end
+    }
+
+    /// The first slopes of samples that have taken a step.
+    pub(super) fn start(&mut self, tile: usize, panels: usize) -> Result<(), SolveError> {
+        let plan = self.plan;
+        let (sizes, block) = (plan.sizes, plan.sizes.dim * LANES);
+        let taken: [bool; LANES] =
+            std::array::from_fn(|l| self.room.here.stepped.get(tile * LANES + l).copied().unwrap_or(false));
+        let Some(first) = taken.iter().position(|&a| a) else { return Ok(()) };
+        for at in 0..block {
+            let held = self.room.here.held[tile * block + at];
+            self.room.slope[at] = if taken[at % LANES] { held } else { T::default() };
+        }
+        let number = self.base / LANES + tile;
+        let y = &plan.problem.y0[number * block..(number + 1) * block];
+        let inputs = &mut self.room.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
+        tile::place_state(inputs, self.rhs.rows(), y, panels);
+        let last = plan.problem.samples - 1;
+        let base = self.base;
+        self.place_time(tile, panels, |l| plan.problem.span((base + tile * LANES + l).min(last)).0);
+        let mut moved = [[0.0; LANES]; 2];
+        let site = Site { tile, panels, taken: &taken, first };
+        self.transpose(Record::Again, &site, 0.0, &mut moved)?;
+        self.gather(tile, 0, panels);
+        if self.times {
+            for lane in (0..LANES).filter(|&l| taken[l]) {
+                self.room.here.t0[tile * LANES + lane] += moved[0][lane];
+            }
+        }
+        Ok(())
+    }
+
+    /// The inputs of the slope at the end of the step.
+    fn end_inputs(&mut self, tape: &Tape<T>, kept: usize, site: &Site<'_>, h: &Lanes<T>) {
+        let plan = self.plan;
+        let (sizes, method) = (plan.sizes, &plan.config.method);
+        let block = sizes.dim * LANES;
+        let k = &tape.k[kept * sizes.slots * block..(kept + 1) * sizes.slots * block];
+        let y = &tape.y[kept * block..(kept + 1) * block];
+        let weights = if method.fsal { &plan.weights.a[method.stages - 1] } else { &plan.weights.b };
+        let y_new = &mut self.room.y_new;
+        tile::advance(y_new, Some, y, Slopes { k, dim: sizes.dim }, weights, h, site.panels);
+        let inputs = &mut self.room.inputs[site.tile * sizes.rows * LANES..(site.tile + 1) * sizes.rows * LANES];
+        tile::place_state(inputs, self.rhs.rows(), y_new, site.panels);
+    }
+}
