@@ -135,11 +135,16 @@ impl Sink {
     }
 }
 
-/// A number as messages show it: at most four digits.
+/// A number as messages show it: at most four digits, and an exponent where zeros would hide them.
 #[must_use]
 pub fn short(x: f64) -> String {
     if x == 0.0 || !x.is_finite() {
         return format!("{x}");
+    }
+    if x.abs() < 1e-4 {
+        let s = format!("{x:.3e}");
+        let (digits, exponent) = s.split_once('e').unwrap_or((&s, "0"));
+        return format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'));
     }
     let digits = (3 - x.abs().log10().floor() as i32).clamp(0, 12) as usize;
     let s = format!("{x:.digits$}");

@@ -30,7 +30,7 @@ pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Op
                         Cause::StepTooSmall => (
                             Code::StepTooSmall,
                             "its step became too small",
-                            "the field changes too fast there: loosen `rtol` and `atol`, or look at the path near that time",
+                            "the field changes too fast there, or its state runs to infinity in finite time: bound the field, loosen `rtol` and `atol`, or end before that time",
                         ),
                         Cause::TooManySteps => (
                             Code::TooManySteps,

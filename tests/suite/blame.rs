@@ -92,3 +92,20 @@ fn faults_in_the_library_are_told_at_the_call() {
     assert!(faults.is_empty(), "{}", faults[..faults.len().min(20)].join("\n"));
     assert!(texts > 400 && told > texts / 2, "{told} faults in {texts} texts");
 }
+
+/// Small steps and times are shown, not rounded to zero.
+#[test]
+fn numbers_in_messages_keep_four_digits() {
+    for (x, shown) in [
+        (0.0, "0"),
+        (0.25, "0.25"),
+        (-0.04539, "-0.04539"),
+        (1e-4, "0.0001"),
+        (4.0612e-5, "4.061e-5"),
+        (-1e-18, "-1e-18"),
+        (1234.5678, "1235"),
+        (f64::INFINITY, "inf"),
+    ] {
+        assert_eq!(flowc::diag::short(x), shown);
+    }
+}

@@ -45,4 +45,5 @@ mod tableaux;
 mod term;
 mod tidy;
 mod times;
+mod truths;
 mod ui;

@@ -336,6 +336,46 @@ train {{ objective: follow, batch: 64, steps: 1, solver: rk4(steps: 2) }}"
     }
 }
 
+/// y' = B y from (2, 0), L = |y(2)|^2 / 2 with B = [[-0.1, -2], [2, -0.1]]: the gradients of e^(2B) y0 in closed form, by the
+/// steps and by the adjoint. Of B the derivative of the exponential (Higham, Functions of matrices, 2008, eq. 10.15).
+#[test]
+fn gradients_through_a_linear_flow_are_those_of_the_exponential() {
+    let text = |tolerance: f64| {
+        format!(
+            "precision f64
+param a: real = -0.1
+param b: real = -2
+param c: real = 2
+param d: real = -0.1
+param p: real = 2
+param q: real = 0
+objective energy {{
+  let y = solve t: 0 -> 2 {{ y' = [a * y[0] + b * y[1], c * y[0] + d * y[1]] from [p, q] }}.y
+  minimize norm(y)^2 / 2
+}}
+train {{ objective: energy, batch: 64, steps: 1, solver: dopri5(rtol: {tolerance}, atol: {tolerance}) }}"
+        )
+    };
+    let expected = [
+        ("a", 3.012_873_516_853_843),
+        ("b", 0.383_925_817_698_167_5),
+        ("c", 0.383_925_817_698_298_2),
+        ("d", 2.349_686_851_431_508),
+        ("p", 1.340_640_092_071_396_6),
+        ("q", 0.0),
+    ];
+    let adjoint = Mode::Adjoint { rtol: Some(1e-8), atol: Some(1e-8) };
+    for (tolerance, mode, within) in [(1e-10, KEPT, 1e-8), (1e-8, adjoint, 1e-6)] {
+        let mut trainer = objective(&text(tolerance)).trainer(&jit(), 1, mode, SGD);
+        let found = gradient(&mut trainer);
+        for (name, expected) in expected {
+            let entry = trainer.table().entries().iter().find(|e| e.name == name).expect("a parameter");
+            let found = found[entry.range.start];
+            assert!((found - expected).abs() <= within * 10.0, "{name}: {found}, not {expected} ({mode:?})");
+        }
+    }
+}
+
 /// The adjoint comes nearer to the gradient of the steps as its tolerance falls, where those are exact enough.
 #[test]
 fn the_adjoint_converges_to_the_gradient_of_the_steps() {
