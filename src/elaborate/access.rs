@@ -4,7 +4,7 @@ use super::value::Value;
 use super::{Args, Elaborator, Reported, Res, errors};
 use crate::ir::{NodeId, Program, RegionId, Solve};
 use crate::resolve::Origin;
-use crate::solve::SolverConfig;
+use crate::solve::{SolverConfig, Steps};
 use crate::source::Span;
 use std::rc::Rc;
 
@@ -98,9 +98,19 @@ impl Elaborator<'_> {
         self.call(f.clone(), args, span)
     }
 
-    /// How often a field is evaluated for one sample; `None` if solves decide.
-    pub fn field_calls(&self) -> Option<u64> {
-        (self.regions == 0).then_some(self.field_calls)
+    /// How often a field is evaluated for one sample, in a solve once a stage; `None` where the error decides the steps.
+    pub fn field_calls(&self, default_solver: &SolverConfig) -> Option<u64> {
+        let stages = |index: &u32| {
+            let solver = self.solvers.get(*index as usize).map_or(default_solver, |s| &**s);
+            let (own, method) = (solver.method.stages as u64, &solver.method);
+            match &solver.steps {
+                Steps::Count(n) if method.fsal => Some((own - 1) * u64::from(*n) + 1),
+                Steps::Count(n) => Some(own * u64::from(*n)),
+                Steps::Size(_) | Steps::Adaptive(_) => None,
+            }
+        };
+        let solves: Option<u64> = self.field_solves.as_ref()?.iter().map(stages).sum();
+        Some(self.field_calls + solves?)
     }
 
     /// A function of the training step as a program: input `step`, output `rate`.

@@ -157,6 +157,8 @@ pub struct Elaborator<'a> {
     regions: u32,
     /// Calls of fields that stand in no other field and in no solve.
     field_calls: u64,
+    /// The solver of each solve whose right-hand side calls a field; `None` if one stands inside another.
+    field_solves: Option<Vec<u32>>,
     fields_within: u32,
     /// How many draws were asked for so far, and which parameters of bodies.
     drawn: u64,
@@ -200,6 +202,7 @@ impl<'a> Elaborator<'a> {
             zero_draws: false,
             regions: 0,
             field_calls: 0,
+            field_solves: Some(vec![]),
             fields_within: 0,
             drawn: 0,
             asked: Vec::new(),

@@ -49,6 +49,7 @@ impl Elaborator<'_> {
             inner.env.bind(&q.name.name, Value::Node(state));
         }
         let mut parts = Vec::new();
+        let outside = (self.field_calls, self.field_solves.as_ref().map(Vec::len));
         let mut failed = false;
         for (i, (q, &init)) in s.equations.iter().zip(&inits).enumerate() {
             // A leaf that stands for `dW` until drift and diffusion are apart.
@@ -63,6 +64,7 @@ impl Elaborator<'_> {
         if failed {
             return Err(Reported);
         }
+        self.count_fields(outside, solver);
         let derivs: Vec<NodeId> = parts.iter().map(|(drift, _)| *drift).collect();
         let noise = self.noise(&parts);
         if let (Some(e), Some(given)) = (&s.solver, self.solvers.get(solver as usize)) {
@@ -79,6 +81,15 @@ impl Elaborator<'_> {
         let ends = if self.energy.is_some() { self.solve_with_energy(solve) } else { self.program.dag.solve(solve) };
         let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
         Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
+    }
+
+    /// Calls of fields inside a solve are evaluations of its right-hand side.
+    fn count_fields(&mut self, outside: (u64, Option<usize>), solver: u32) {
+        let called = std::mem::replace(&mut self.field_calls, outside.0) > outside.0;
+        match &mut self.field_solves {
+            Some(solves) if Some(solves.len()) == outside.1 => solves.extend(called.then_some(solver)),
+            other => *other = None,
+        }
     }
 
     /// `a -> b`, or a vector of times: from its first to its last.

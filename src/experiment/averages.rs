@@ -5,6 +5,7 @@ use super::programs::{Compiled, Draw};
 use crate::diag::Diagnostic;
 use crate::metrics;
 use crate::numeric::stats::{Summary, quantile};
+use crate::plan::MetricPlan;
 use crate::plan::metric_programs::Modes;
 use crate::report::record::Metric;
 use crate::rng::Stream;
@@ -30,13 +31,14 @@ pub fn floor(name: &str, out: &mut Metric) {
 
 /// `effective_sample_size` and `log_normalizer`.
 pub fn weights<T: Real>(
-    name: &str,
+    m: &MetricPlan,
     c: &Compiled<T>,
     theta: &[T],
     seed: u64,
     out: &mut Metric,
 ) -> Result<(), Diagnostic> {
-    let o = c.run(theta, Draw { seed, purpose: "sample", step: 0 }, POINTS, &[])?;
+    let (name, n) = (m.name, m.extent.count.unwrap_or(POINTS));
+    let o = c.run(theta, Draw { seed, purpose: "sample", step: 0 }, n, &[])?;
     let column = |name: &str| o.output(name).map(wide).unwrap_or_default();
     let w: Vec<f64> = column("log_energy").iter().zip(column("log_density")).map(|(e, q)| e - q).collect();
     let measured = if name == "log_normalizer" {
@@ -91,6 +93,7 @@ pub fn mode_weights<T: Real>(
 
 /// The largest gap between stated and found mass of the regions of highest density.
 pub fn calibration<T: Real>(
+    m: &MetricPlan,
     sampler: &Compiled<T>,
     density: &Compiled<T>,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
@@ -98,7 +101,7 @@ pub fn calibration<T: Real>(
     seed: u64,
     out: &mut Metric,
 ) -> Result<(), Diagnostic> {
-    let n = (sets.target.len() / sets.dim).min(COVERED);
+    let n = (sets.target.len() / sets.dim).min(m.extent.count.unwrap_or(COVERED));
     let drawn = sampler.run(&theta_of(sampler), Draw { seed, purpose: "calibration", step: 0 }, n, &[])?;
     let own = drawn.output("log_density").map(wide).unwrap_or_default();
     let x: Vec<T> = sets.target[..n * sets.dim].iter().map(|v| T::from_f64(*v)).collect();

@@ -1,25 +1,18 @@
 //! Metrics with their floors: numbers from samples, densities and solves.
 
 use super::averages;
+use super::distances::{self, EXACT, REPETITIONS};
 use super::programs::{Compiled, Draw, MetricPrograms, Programs};
 use crate::diag::{Code, Diagnostic};
-use crate::metrics::{self, Bandwidths, Estimate, MMD_BANDWIDTHS, MetricError, Samples};
+use crate::metrics::{self, MetricError};
 use crate::numeric::stats::Summary;
-use crate::plan::{Arm, GeneratePlan, METRICS, MetricKind, MetricPlan};
-use crate::report::record::{Better, Cell, ClassValue, Metric};
-use crate::rng::Stream;
+use crate::plan::{Arm, Extent, GeneratePlan, METRICS, MetricKind, MetricPlan};
+use crate::report::record::{Better, Cell, Metric};
 use crate::run::Real;
 use crate::run::forward::{Outcome, Output};
-use ndarray::Array2;
 
-/// Points of one exact assignment.
-const EXACT: usize = 1_000;
-/// Repetitions of an exact assignment, for value and floor alike.
-const REPETITIONS: usize = 3;
 /// Points at which densities are averaged.
 const POINTS: usize = 10_000;
-/// Projections of the sliced distance.
-const DIRECTIONS: usize = 128;
 
 /// Sample sets of a cell, row-major in f64.
 #[derive(Clone)]
@@ -81,52 +74,25 @@ impl Sets {
             labels: [labels, of_target, of_other],
         })
     }
+
+    /// As many true points as a metric with an extent of its own needs: its samples once, and twice as many for the floor.
+    fn extended<T: Real>(&self, extent: Extent, seed: u64, programs: &Programs<T>) -> Result<Option<Sets>, Diagnostic> {
+        let size = extent.points.unwrap_or(EXACT);
+        let n = 3 * extent.count.unwrap_or(REPETITIONS * size).max(size);
+        let known = POINTS.max(2 * EXACT * REPETITIONS);
+        if n <= known {
+            return Ok(None);
+        }
+        let (target, of_target) = draws(programs.target.as_ref(), seed, "evaluate", n)?;
+        let source = draws(programs.source.as_ref(), seed, "evaluate", n)?.0;
+        let [of_x, _, of_other] = self.labels.clone();
+        Ok(Some(Sets { target, source, labels: [of_x, of_target, of_other], ..self.clone() }))
+    }
 }
 
 pub fn fault(name: &str, e: &MetricError) -> Diagnostic {
     Diagnostic::bare(Code::NonFiniteState, format!("`{name}` cannot be computed: {e}"))
         .help("look at samples.npy in the run folder; train longer, or with a smaller learning rate")
-}
-
-/// Rows `range` of a set.
-fn rows(set: &[f64], dim: usize, range: std::ops::Range<usize>) -> Array2<f64> {
-    let values = set[range.start * dim..range.end * dim].to_vec();
-    Array2::from_shape_vec((range.len(), dim), values).expect("whole rows")
-}
-
-type Distance<'a> = dyn FnMut(Samples<'_>, Samples<'_>) -> Result<Estimate, MetricError> + 'a;
-
-/// A distance on disjoint subsets, and between true sets for the floor.
-fn distance(
-    name: &str,
-    sets: &Sets,
-    size: usize,
-    f: &mut Distance<'_>,
-) -> Result<(Summary, Summary, usize), Diagnostic> {
-    let d = sets.dim;
-    let available = (sets.x.len() / d).min(sets.target.len() / d);
-    let size = size.min(available);
-    let repetitions = (available / size).clamp(1, REPETITIONS);
-    let truths = sets.target.len() / d;
-    let mut values = Vec::new();
-    let mut floors = Vec::new();
-    for r in 0..repetitions {
-        let x = rows(&sets.x, d, r * size..(r + 1) * size);
-        let y = rows(&sets.target, d, r * size..(r + 1) * size);
-        values.push(f(x.view(), y.view()).map_err(|e| fault(name, &e))?.value);
-        // Two true sets, neither of them used above where there are enough.
-        let others = (sets.other.len() / d / repetitions).min(size);
-        let (first, second) = if others > 0 {
-            let (a, b) = (r * size, r * others);
-            (rows(&sets.target, d, a..a + others), rows(&sets.other, d, b..b + others))
-        } else {
-            let b = size.min(truths / (2 * repetitions));
-            let a = truths - (2 * r + 2) * b;
-            (rows(&sets.target, d, a..a + b), rows(&sets.target, d, a + b..a + 2 * b))
-        };
-        floors.push(f(first.view(), second.view()).map_err(|e| fault(name, &e))?.value);
-    }
-    Ok((Summary::of(&values), Summary::of(&floors), size))
 }
 
 fn blank(m: &MetricPlan) -> Metric {
@@ -155,7 +121,7 @@ pub fn without_samples<T: Real>(
         (MetricKind::StepTime, _) => averages::step_time(&cell.step_times, &mut out),
         (MetricKind::Mean(_), MetricPrograms::Mean(program)) => {
             // Of data the rows that judge, each once; of laws fresh draws.
-            let n = program.rows("evaluate").unwrap_or(POINTS);
+            let n = program.rows("evaluate").unwrap_or(m.extent.count.unwrap_or(POINTS));
             let o = program.run(&theta_of(program), Draw { seed, purpose: "evaluate", step: 0 }, n, &[])?;
             let s = Summary::of(&o.output("value").map(wide).unwrap_or_default());
             (out.value, out.standard_error) = (s.mean, (s.count > 1).then(|| s.error()));
@@ -214,15 +180,17 @@ pub fn metric<T: Real>(
     cell: &Cell,
 ) -> Result<Metric, Diagnostic> {
     let mut out = blank(m);
+    let extended = if m.extent == Extent::default() { None } else { sets.extended(m.extent, seed, programs)? };
+    let sets = extended.as_ref().unwrap_or(sets);
     match (&m.kind, &programs.metrics[index]) {
         (MetricKind::Parameters | MetricKind::StepTime | MetricKind::Mean(_), program) => {
             return without_samples(m, program, seed, theta_of, cell).map(|m| m.unwrap_or(out));
         }
         (MetricKind::Weights(_), MetricPrograms::Weighed(c, _)) => {
-            averages::weights(m.name, c, &theta_of(c), seed, &mut out)?;
+            averages::weights(m, c, &theta_of(c), seed, &mut out)?;
         }
         (MetricKind::Coverage { .. }, MetricPrograms::Weighed(sampler, Some(density))) => {
-            averages::calibration(sampler, density, theta_of, sets, seed, &mut out)?;
+            averages::calibration(m, sampler, density, theta_of, sets, seed, &mut out)?;
         }
         (MetricKind::Modes(modes), MetricPrograms::Modes(c)) => {
             let own = match (&programs.samplers[index], &m.generate) {
@@ -243,7 +211,7 @@ pub fn metric<T: Real>(
                 },
             };
             let Some(sampler) = sampler else { return Ok(out) };
-            let n = plan.count.min(POINTS);
+            let n = plan.count.min(m.extent.count.unwrap_or(POINTS));
             let draw = Draw { seed, purpose: "sample", step: 0 };
             let o = labelled(sampler, &theta_of(sampler), draw, n, &[], &labels_of(plan, n))?;
             out.value = o.solves.iter().map(crate::solve::Statistics::mean_evaluations).sum();
@@ -263,13 +231,13 @@ pub fn metric<T: Real>(
                 _ => sets,
             };
             if m.by_label {
-                by_label(m.name, sets, seed, &mut out)?;
+                distances::by_label(m.name, sets, seed, m.extent, &mut out)?;
             } else {
-                sample_metric(m.name, sets, seed, &mut out)?;
+                distances::of_samples(m.name, sets, seed, m.extent, &mut out)?;
             }
         }
         (MetricKind::Density { entropy, .. }, MetricPrograms::Density(density, own)) => {
-            let n = (sets.target.len() / sets.dim).min(POINTS);
+            let n = (sets.target.len() / sets.dim).min(m.extent.count.unwrap_or(POINTS));
             let x: Vec<T> = sets.target[..n * sets.dim].iter().map(|v| T::from_f64(*v)).collect();
             let draw = Draw { seed, purpose: "density", step: 0 };
             let log = |c: &Compiled<T>| -> Result<Vec<f64>, Diagnostic> {
@@ -309,7 +277,7 @@ pub fn metric<T: Real>(
             }
         }
         (MetricKind::Energy(_) | MetricKind::Npe(_), MetricPrograms::Energy(sampler)) => {
-            let n = POINTS.min(arm.generate.as_ref().map_or(POINTS, |g| g.count));
+            let n = m.extent.count.unwrap_or(POINTS.min(arm.generate.as_ref().map_or(POINTS, |g| g.count)));
             let labels = arm.generate.as_ref().map(|g| labels_of(g, n)).unwrap_or_default();
             let draw = Draw { seed, purpose: "sample", step: 0 };
             let o = labelled(sampler, &theta_of(sampler), draw, n, &[], &labels)?;
@@ -317,11 +285,10 @@ pub fn metric<T: Real>(
             let s = Summary::of(&energy);
             out.size = Some(n as u64);
             (out.value, out.standard_error) = (s.mean, Some(s.error()));
-            let pairs = Sets { x: sets.source.clone(), ..sets.clone() };
-            if pairs.x.is_empty() || pairs.target.is_empty() {
+            if sets.source.is_empty() || sets.target.is_empty() {
                 return Ok(out);
             }
-            let (cost, _, size) = distance(m.name, &pairs, EXACT, &mut |a, b| metrics::wasserstein2_squared(a, b))?;
+            let (cost, size) = distances::transport_cost(m.name, sets, m.extent)?;
             if m.name == "npe" {
                 out.size = Some(size as u64);
                 match metrics::npe(s.mean, cost.mean) {
@@ -357,68 +324,4 @@ pub fn metric<T: Real>(
         }
     }
     Ok(out)
-}
-
-/// The rows of a class.
-fn of_class(set: &[f64], labels: &[u32], dim: usize, class: u32) -> Vec<f64> {
-    let rows = set.chunks_exact(dim).zip(labels).filter(|(_, l)| **l == class);
-    rows.flat_map(|(row, _)| row).copied().collect()
-}
-
-/// A distance for each class by itself, and their mean.
-fn by_label(name: &str, sets: &Sets, seed: u64, out: &mut Metric) -> Result<(), Diagnostic> {
-    let [of_x, of_target, of_other] = &sets.labels;
-    let mut classes: Vec<u32> = of_x.clone();
-    classes.sort_unstable();
-    classes.dedup();
-    for class in classes {
-        let own = Sets {
-            x: of_class(&sets.x, of_x, sets.dim, class),
-            target: of_class(&sets.target, of_target, sets.dim, class),
-            other: of_class(&sets.other, of_other, sets.dim, class),
-            ..sets.clone()
-        };
-        if own.target.len() < 4 * sets.dim || own.x.is_empty() {
-            let message = format!("`{name}` by label: class {class} has fewer than 4 rows to judge by");
-            let cure = "leave it out with `labels: [...]`, or split off more rows for the test";
-            return Err(Diagnostic::bare(Code::MeaninglessMetric, message).help(cure));
-        }
-        let mut part = Metric::default();
-        sample_metric(name, &own, seed, &mut part)?;
-        out.classes.push(ClassValue { class, value: part.value, floor: part.floor, size: part.size.unwrap_or(0) });
-    }
-    let n = out.classes.len() as f64;
-    let mean = |f: &dyn Fn(&ClassValue) -> f64| out.classes.iter().map(f).sum::<f64>() / n;
-    let (value, floor) = (mean(&|c| c.value), mean(&|c| c.floor.unwrap_or(f64::NAN)));
-    let size = out.classes.iter().map(|c| c.size).min();
-    (out.value, out.floor, out.size) = (value, Some(floor), size);
-    out.floor_name = Some("true against true".into());
-    Ok(())
-}
-
-fn sample_metric(name: &str, sets: &Sets, seed: u64, out: &mut Metric) -> Result<(), Diagnostic> {
-    // Half of the true set is for the floor, unless there is another.
-    let halves = if sets.other.is_empty() { 2 } else { 1 };
-    let all = (sets.x.len() / sets.dim).min(sets.target.len() / sets.dim / halves);
-    let mut rng = Stream::new(seed, "metric directions", 0);
-    let (value, floor, size) = match name {
-        "wasserstein2" => distance(name, sets, EXACT, &mut |a, b| metrics::wasserstein2(a, b))?,
-        "wasserstein1" => distance(name, sets, EXACT, &mut |a, b| metrics::wasserstein1(a, b))?,
-        "sliced_wasserstein2" => {
-            let directions = metrics::directions(sets.dim, DIRECTIONS, &mut rng);
-            distance(name, sets, all / REPETITIONS, &mut |a, b| metrics::sliced_wasserstein2(a, b, directions.view()))?
-        }
-        "energy_distance" => distance(name, sets, EXACT, &mut |a, b| metrics::energy_distance(a, b))?,
-        "mmd" => {
-            let widths = Bandwidths::Fixed(MMD_BANDWIDTHS.to_vec());
-            distance(name, sets, EXACT, &mut |a, b| metrics::mmd(a, b, &widths))?
-        }
-        _ => distance(name, sets, all / REPETITIONS, &mut |a, b| metrics::frechet(a, b))?,
-    };
-    out.value = value.mean;
-    out.standard_error = (value.count > 1).then(|| value.error());
-    (out.floor, out.floor_sd) = (Some(floor.mean), (floor.count > 1).then_some(floor.deviation));
-    out.floor_name = Some("true against true".into());
-    out.size = Some(size as u64);
-    Ok(())
 }

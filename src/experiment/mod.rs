@@ -7,6 +7,7 @@
 mod averages;
 mod cell;
 mod coupling;
+mod distances;
 mod measure;
 mod pictures;
 mod programs;
@@ -28,7 +29,7 @@ use crate::folder::RunFolder;
 use crate::interp::Interp;
 use crate::kernels::Isa;
 use crate::plan::expect::Part;
-use crate::plan::{Arm, RunPlan};
+use crate::plan::{Arm, RunPlan, published};
 use crate::report::record::{self, RunRecord};
 use crate::run::Real;
 use crate::run::checkpoint::spec_hash;
@@ -184,6 +185,7 @@ where
             };
             let (cells, failure) = schedule::run(plan, backend, options.pool, &shared);
             record.cells = cells;
+            publish(plan, &mut record);
             failure
         }
     };
@@ -205,6 +207,19 @@ fn cell_name(plan: &RunPlan, arm: &Arm, seed: u64) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
+/// Puts what papers say beside the results.
+fn publish(plan: &RunPlan, record: &mut RunRecord) {
+    for cell in &mut record.cells {
+        for m in &mut cell.metrics {
+            m.published = published::of(&plan.published, &m.name, &cell.labels).map(|p| record::Published {
+                value: p.value,
+                spread: p.spread,
+                origin: p.origin.clone(),
+            });
+        }
+    }
+}
+
 fn expectations(plan: &RunPlan, record: &RunRecord, text: &dyn Fn(Span) -> String) -> Vec<record::Expectation> {
     let value = |metric: &str, labels: &[String], part: Part| {
         let cells = record.cells.iter().filter(|c| labels.iter().all(|l| c.labels.contains(l)));
@@ -212,6 +227,7 @@ fn expectations(plan: &RunPlan, record: &RunRecord, text: &dyn Fn(Span) -> Strin
             Part::Value => Some(m.value),
             Part::Floor => m.floor,
             Part::Error => m.standard_error,
+            Part::Published => m.published.as_ref().map(|p| p.value),
         };
         let values: Option<Vec<f64>> =
             cells.map(|c| c.metrics.iter().find(|m| m.name == metric).and_then(one)).collect();

@@ -3,11 +3,11 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures, unused};
+use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures, published, unused};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::{Elaborator, Reported, Res, Value, shape_name};
-use crate::resolve::{Module, Origin};
+use crate::resolve::Module;
 use crate::source::{SourceMap, Span};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Ident, ItemKind};
 use std::collections::HashMap;
@@ -23,6 +23,7 @@ struct Parts<'m> {
     generate: Option<Block<'m>>,
     evaluate: Vec<&'m Arg>,
     expects: Vec<(&'m Expr, Option<&'m Expr>, Span)>,
+    published: Vec<published::Line<'m>>,
     axes: Vec<(&'m Ident, &'m Expr)>,
     settings: Vec<(&'m Ident, &'m Expr)>,
 }
@@ -80,32 +81,24 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         axes.push(Axis { name: "stage".into(), labels: stages.clone() });
     }
     let text = |s: Span| squeeze(sources.text(s));
+    let published = published::plan(&parts.published, &arms, &axes, module, sources, sink);
     let mut expects = Vec::new();
     for (condition, within, span) in &parts.expects {
-        let within = match within {
-            None => None,
-            Some(w) => {
-                let mut elab = Elaborator::new(module, sources, sink, HashMap::new(), "");
-                let unknown = matches!(&*w.kind, ExprKind::Name(n) if module.lookup(n, Origin::User).is_none());
-                if unknown {
-                    let found = format!("`{}`", elab.sources.text(w.span));
-                    elab.report(errors::bad_value("within", &found, "a number that is not negative", w.span));
-                }
-                let v = if unknown { None } else { elab.top_expr(w).ok() };
-                let width = v.as_ref().and_then(|v| elab.number(v)).filter(|x| *x >= 0.0);
-                if let (Some(v), None) = (&v, width) {
-                    let found = elab.describe(v);
-                    elab.report(errors::bad_value("within", &found, "a number that is not negative", w.span));
-                }
-                width
+        let must = "a number that is not negative";
+        let within = within.and_then(|w| {
+            let x = published::number(w, "within", must, module, sources, sink)?;
+            if x < 0.0 {
+                sink.push(errors::bad_value("within", &crate::diag::short(x), must, w.span));
             }
-        };
+            Some(x)
+        });
         let e = Expect { text: text(*span), condition: (*condition).clone(), within, span: *span };
         if !arms.is_empty() {
             let mut known: Vec<String> = arms.iter().flat_map(|a| a.metrics.iter().map(|m| m.label.clone())).collect();
             let mut seen = std::collections::HashSet::new();
             known.retain(|k| seen.insert(k.clone()));
             expect::check(&e, &known, &axes, sink, &text);
+            expect::check_published(&e, &published, &arms, sink, &text);
         }
         expects.push(e);
     }
@@ -114,7 +107,7 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         return None;
     }
     let sets = module.sets.borrow().all();
-    Some(RunPlan { seeds, precision, axes, stages, arms, sets, expects })
+    Some(RunPlan { seeds, precision, axes, stages, arms, sets, published, expects })
 }
 
 /// Text on one line.
@@ -129,6 +122,7 @@ fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Part
         generate: None,
         evaluate: vec![],
         expects: vec![],
+        published: vec![],
         axes: vec![],
         settings: vec![],
     };
@@ -150,6 +144,13 @@ fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Part
             ItemKind::Expect { condition, within } => {
                 parts.expects.push((condition, within.as_ref(), item.span));
             }
+            ItemKind::Published { result, value, within, origin } => parts.published.push(published::Line {
+                result,
+                value,
+                within: within.as_ref(),
+                origin: origin.as_deref(),
+                span: item.span,
+            }),
             ItemKind::Compare { name, list } => parts.axes.push((name, list)),
             ItemKind::Setting { name, value } => {
                 // `seed 1` and `seeds 0..3` set the same thing.

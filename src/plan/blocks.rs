@@ -152,7 +152,8 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
     let (optimizer, rate) = optimizer?;
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     let batch = batch? as usize;
-    let (steps, seconds) = budget::steps(&mut elab, block, &budget?, batch)?;
+    let default_solver = default_solver?;
+    let (steps, seconds) = budget::steps(&mut elab, block, &budget?, batch, &default_solver)?;
     if let Some(e) = block.get("optimizer")
         && let Some(d) = super::lint::rate_is_zero(&rate, steps, argument(Some(e), "lr").unwrap_or(e.value.span))
     {
@@ -161,7 +162,7 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
     Ok(TrainPlan {
         objective: elab.program,
         solvers,
-        default_solver: default_solver?,
+        default_solver,
         gradient: gradient?,
         hosts: elab.hosts,
         datasets: elab.datasets,

@@ -6,6 +6,7 @@ use super::blocks::{self, Block, TRAIN};
 use super::{Forward, Validation, budget_errors, errors};
 use crate::elaborate::{Elaborator, Res, Value};
 use crate::ir::Program;
+use crate::solve::SolverConfig;
 use crate::source::Span;
 use crate::syntax::ast::Entry;
 
@@ -53,6 +54,7 @@ pub(super) fn steps(
     block: Block<'_>,
     budget: &Budget,
     batch: usize,
+    default_solver: &SolverConfig,
 ) -> Res<(u64, Option<f64>)> {
     let mut counts: Vec<(usize, Span)> = elab.datasets.iter().map(|d| (d.count, d.span)).collect();
     counts.extend(elab.sets_read(&elab.program).iter().map(|s| (s.count(crate::data::Split::Train), s.span)));
@@ -77,8 +79,7 @@ pub(super) fn steps(
         }
         Budget::Evaluations(n) => {
             let at = block.get("field_evaluations").map_or(block.keyword.span, |e| e.value.span);
-            match elab.field_calls() {
-                // Inside a solve the solver decides.
+            match elab.field_calls(default_solver) {
                 Some(calls) if calls > 0 => Ok((n.div_ceil(calls * batch as u64).max(1), None)),
                 Some(_) | None => Err(elab.report(budget_errors::evaluations_unknown(at))),
             }

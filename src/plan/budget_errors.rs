@@ -65,5 +65,5 @@ pub fn evaluations_unknown(span: Span) -> Diagnostic {
         span,
         "counts evaluations of a `field`",
     )
-    .help("a budget of evaluations needs an objective that calls a `field` outside of any `solve`; give `steps`")
+    .help("solves of the objective need a number of steps, e.g. `solver: rk4(steps: 10)`, or give `steps`")
 }

@@ -328,6 +328,11 @@ pub fn meaningless_metric(name: &str, why: &str, cure: &str, span: Span) -> Diag
 
 /// `E0603`, in an `expect`.
 pub fn expect_unknown(what: &str, span: Span, known: &[String]) -> Diagnostic {
+    result_unknown(what, span, known, "an expectation compares results with numbers")
+}
+
+/// `E0603`, where a result is named.
+pub fn result_unknown(what: &str, span: Span, known: &[String], rule: &str) -> Diagnostic {
     let words: Vec<&str> = known.iter().map(String::as_str).collect();
     let d = Diagnostic::new(
         Code::UnknownMetric,
@@ -338,7 +343,7 @@ pub fn expect_unknown(what: &str, span: Span, known: &[String]) -> Diagnostic {
     match suggest::nearest(what, words.iter().copied()) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
         None if words.is_empty() => d.help(format!("add `evaluate [{what}]`")),
-        None => d.help(format!("an expectation compares results with numbers; results are {}", list(&words))),
+        None => d.help(format!("{rule}; results are {}", list(&words))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `expect`: a comparison of results.
 
-use super::{Axis, errors};
+use super::{Arm, Axis, Published, errors, published, published_errors};
 use crate::diag::Sink;
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
@@ -27,6 +27,8 @@ pub enum Part {
     Floor,
     /// `kl.error`: the standard error of the estimate.
     Error,
+    /// `npe[ot].published`: what a paper says.
+    Published,
 }
 
 impl Part {
@@ -34,6 +36,7 @@ impl Part {
         match member {
             "floor" => Some(Part::Floor),
             "error" => Some(Part::Error),
+            "published" => Some(Part::Published),
             _ => None,
         }
     }
@@ -76,7 +79,7 @@ pub fn check(e: &Expect, known: &[String], axes: &[Axis], sink: &mut Sink, text:
             ExprKind::Member { base, name } => match Part::of(&name.name) {
                 Some(_) => todo.push(base),
                 None => {
-                    sink.push(errors::expect_part(&name.name, name.span, &["floor", "error"]));
+                    sink.push(errors::expect_part(&name.name, name.span, &["floor", "error", "published"]));
                 }
             },
             ExprKind::Index { base, indices } => {
@@ -95,6 +98,27 @@ pub fn check(e: &Expect, known: &[String], axes: &[Axis], sink: &mut Sink, text:
                     sink.push(errors::expect_unknown(&name, x.span, known));
                 }
             }
+        }
+    }
+}
+
+/// Checks that what `.published` asks for was given.
+pub fn check_published(e: &Expect, all: &[Published], arms: &[Arm], sink: &mut Sink, text: &dyn Fn(Span) -> String) {
+    let mut todo = vec![&e.condition];
+    while let Some(x) = todo.pop() {
+        match &*x.kind {
+            ExprKind::Binary { lhs, rhs, .. } => todo.extend([lhs, rhs]),
+            ExprKind::Unary { arg, .. } => todo.push(arg),
+            ExprKind::Member { base, name } if Part::of(&name.name) == Some(Part::Published) => {
+                let (metric, labels) = match &*base.kind {
+                    ExprKind::Index { base, indices } => (base, indices.iter().map(|i| text(i.span)).collect()),
+                    _ => (base, vec![]),
+                };
+                if !published::exists(all, &text(metric.span), &labels, arms) {
+                    sink.push(published_errors::none(&text(base.span), x.span));
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -64,6 +64,7 @@ pub fn plan(
         name: if accuracy.is_some() { "accuracy" } else { "objective" },
         kind: MetricKind::Mean(Box::new(forward)),
         generate: None,
+        extent: super::Extent::default(),
         by_label: false,
         span: e.span,
     })

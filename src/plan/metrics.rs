@@ -1,6 +1,7 @@
 //! The registry of metrics, and what each needs from the program.
 
 use super::blocks::{self, Block};
+use super::extent;
 use super::metric_programs::{self as programs, Asked, Modes};
 use super::{Forward, MetricPlan, errors, label_errors, labels, means};
 use crate::elaborate::builtin::Builtin;
@@ -227,11 +228,13 @@ pub fn metric_plan<'e>(
                 by_label(&mut elab, &name, o, generate)?;
                 continue;
             }
-            let own = name == "continuity_residual" && o.key.name == "path";
+            let own = name == "continuity_residual" && o.key.name == "path" || o.key.name == "points";
             if !own && !blocks::GENERATE.contains(&o.key.name.as_str()) {
-                return Err(elab.report(errors::unknown_key("metric", &o.key, &blocks::GENERATE)));
+                let known = [&blocks::GENERATE[..], &["points"]].concat();
+                return Err(elab.report(errors::unknown_key("metric", &o.key, &known)));
             }
         }
+        let extent = extent::of(&mut elab, &name, &over, e.span)?;
         if faulty {
             // The samples cannot be made; what this metric says itself can still be looked at.
             if let Some(own) = over.iter().find(|o| o.key.name == "solver") {
@@ -252,13 +255,14 @@ pub fn metric_plan<'e>(
             name: info.name,
             kind: if name == "step_time" { MetricKind::StepTime } else { MetricKind::Parameters },
             generate: None,
+            extent,
             by_label: over.iter().any(|o| o.key.name == "by"),
             span: e.span,
         });
         Ok(())
     })?;
     let mut plan = out.ok_or(Reported)?;
-    let over: Vec<Entry> = over.into_iter().filter(|o| o.key.name != "by").collect();
+    let over: Vec<Entry> = over.into_iter().filter(|o| !matches!(o.key.name.as_str(), "by" | "points")).collect();
     let Some(block) = generate else { return Ok(plan) };
     let given = |key: &str| over.iter().find(|o| o.key.name == key).or_else(|| block.get(key));
     let (sampler, solver) = (given("sampler"), given("solver"));
@@ -406,10 +410,6 @@ pub fn metric_plan<'e>(
     Ok(plan)
 }
 
-/// Metrics that compare two sets of samples.
-const DISTANCES: [&str; 6] =
-    ["wasserstein2", "wasserstein1", "sliced_wasserstein2", "energy_distance", "mmd", "frechet"];
-
 /// `by: label`: a distance between sets, whose two sides have labels.
 fn by_label(elab: &mut Elaborator<'_>, name: &str, o: &Entry, generate: Option<Block<'_>>) -> Res<()> {
     let span = o.value.span;
@@ -421,7 +421,7 @@ fn by_label(elab: &mut Elaborator<'_>, name: &str, o: &Entry, generate: Option<B
     let wrong = |elab: &mut Elaborator<'_>, why: &str, cure: &str| {
         Err(elab.report(label_errors::by_label(name, why, cure, span)))
     };
-    if !DISTANCES.contains(&name) {
+    if !extent::DISTANCES.contains(&name) {
         return wrong(elab, "it compares no two sets of samples", "distances are, e.g. `wasserstein2(by: label)`");
     }
     if generate.is_some_and(|b| b.get("labels").is_none()) {

@@ -10,6 +10,7 @@ mod budget;
 mod budget_errors;
 pub mod errors;
 pub mod expect;
+mod extent;
 mod feasible;
 mod gradient;
 mod habits;
@@ -25,6 +26,8 @@ mod only;
 mod path_errors;
 mod paths;
 mod pictures;
+pub mod published;
+mod published_errors;
 mod show;
 pub(crate) mod solver;
 mod stages;
@@ -59,8 +62,27 @@ pub struct RunPlan {
     pub arms: Vec<Arm>,
     /// What `RowsInput::set` indexes.
     pub sets: Vec<Arc<Set>>,
+    /// What papers say of its results.
+    pub published: Vec<Published>,
     /// What must hold at the end.
     pub expects: Vec<expect::Expect>,
+}
+
+/// The number that a paper gives for a result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// The metric as written in `evaluate`.
+    pub metric: String,
+    /// Labels of its arms; without any it stands in all.
+    pub labels: Vec<String>,
+    /// The number.
+    pub value: f64,
+    /// Its spread, as published.
+    pub spread: Option<f64>,
+    /// Where it was published.
+    pub origin: Option<String>,
+    /// The line.
+    pub span: Span,
 }
 
 /// An axis of the comparison.
@@ -204,6 +226,15 @@ pub struct GeneratePlan {
     pub span: Span,
 }
 
+/// How much a metric looks at, where it says so itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Samples in all: of a distance as many disjoint subsets as fit are compared.
+    pub count: Option<usize>,
+    /// Points of each of the subsets that a distance compares.
+    pub points: Option<usize>,
+}
+
 /// One entry of `evaluate`.
 #[derive(Clone, Debug)]
 pub struct MetricPlan {
@@ -215,6 +246,8 @@ pub struct MetricPlan {
     pub kind: MetricKind,
     /// Samples made for this metric alone.
     pub generate: Option<GeneratePlan>,
+    /// From how many points it is computed.
+    pub extent: Extent,
     /// Computed for each class by itself, then averaged.
     pub by_label: bool,
     /// Where it is written.

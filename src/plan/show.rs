@@ -94,6 +94,12 @@ impl Display for Shown<'_> {
             writeln!(f, "arm {}", if a.labels.is_empty() { "(only)".to_owned() } else { a.labels.join(", ") })?;
             arm(f, a)?;
         }
+        for p in &plan.published {
+            let arm = if p.labels.is_empty() { String::new() } else { format!("[{}]", p.labels.join(", ")) };
+            let spread = p.spread.map_or_else(String::new, |s| format!(" within {}", crate::diag::short(s)));
+            let origin = p.origin.as_ref().map_or_else(String::new, |o| format!(" from \"{o}\""));
+            writeln!(f, "published {}{arm} = {}{spread}{origin}", p.metric, crate::diag::short(p.value))?;
+        }
         for e in &plan.expects {
             writeln!(f, "{}", e.text)?;
         }

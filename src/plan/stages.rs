@@ -107,6 +107,7 @@ fn word(kind: &ItemKind) -> &str {
         ItemKind::Block { keyword, .. } | ItemKind::List { keyword, .. } => &keyword.name,
         ItemKind::Compare { .. } => "compare",
         ItemKind::Expect { .. } => "expect",
+        ItemKind::Published { .. } => "published",
         ItemKind::Stage { .. } => "stage",
         ItemKind::Tableau { .. } => "tableau",
         ItemKind::Use { .. } => "use",

@@ -20,6 +20,7 @@ const OPENING: &[&str] = &[
     "generate",
     "evaluate",
     "expect",
+    "published",
     "compare",
     "stage",
     "plot",

@@ -75,6 +75,12 @@ pub fn with_error(x: f64, error: f64) -> String {
     format!("{a} ± {b}")
 }
 
+/// A published number with its spread, if it has one. Its digits are the paper's.
+#[must_use]
+pub fn with_spread(x: f64, spread: Option<f64>) -> String {
+    spread.map_or_else(|| plain(x), |s| with_error(x, s))
+}
+
 /// Both with the same number of decimals; `top` and `ee` are the exponents of the larger one and of the error.
 fn digits(x: f64, error: f64, top: i32, ee: i32) -> (String, String) {
     let decimals = (ERROR_DIGITS - 1 - ee).min(DIGITS - 1 - top).max(0) as usize;

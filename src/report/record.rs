@@ -175,9 +175,26 @@ pub struct Metric {
     /// Direction.
     #[serde(default)]
     pub better: Better,
+    /// What a paper says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
     /// The value for each class, if it is computed by label: `value` is their mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassValue>,
+}
+
+/// The number that a paper gives for a result.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// The number.
+    #[serde(with = "real")]
+    pub value: f64,
+    /// Its spread, as published.
+    #[serde(with = "real::option", default)]
+    pub spread: Option<f64>,
+    /// Where it was published.
+    #[serde(default)]
+    pub origin: Option<String>,
 }
 
 /// A metric's value for one class.

@@ -6,7 +6,7 @@
 use super::charts::{self, COLOURS, SPEEDS, Stage};
 use super::frame::escape;
 use super::record::{Points, RunRecord};
-use super::summary::{Arm, Row, error_note};
+use super::summary::{Arm, Row, error_note, origins};
 use super::{highlight, images, number, tables};
 
 /// Points per picture, and in all of a page's sample pictures.
@@ -149,6 +149,10 @@ impl Page<'_> {
         }
         if self.rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.floor.is_some()) {
             note += ". The floor is what a perfect model would show with the same estimator";
+        }
+        let origins: Vec<String> = origins(self.record).into_iter().map(escape).collect();
+        if !origins.is_empty() {
+            note += &format!(". Published: {}", origins.join("; "));
         }
         let bars: Vec<String> = if several {
             let bar = |r: &Row<'_>| charts::bars(r, &self.arms).map(|svg| figure(&tables::head(r.metric), &svg, ""));

@@ -55,6 +55,8 @@ pub struct Statistic {
     pub floor_sd: Option<f64>,
     /// Whether the mean cannot be told from the floor: within two standard deviations of it, or beyond.
     pub at_floor: bool,
+    /// What a paper says, and its spread.
+    pub published: Option<(f64, Option<f64>)>,
 }
 
 /// One metric across all arms.
@@ -152,6 +154,7 @@ fn statistic(arm: &Arm<'_>, metric: &Metric) -> Option<Statistic> {
         floor,
         floor_sd,
         at_floor,
+        published: all.iter().find_map(|m| m.published.as_ref()).map(|p| (p.value, p.spread)),
     })
 }
 
@@ -211,6 +214,19 @@ pub fn student(degrees: usize) -> f64 {
             Z + (Z.powi(3) + Z) / (4.0 * n) + (5.0 * Z.powi(5) + 16.0 * Z.powi(3) + 3.0 * Z) / (96.0 * n * n)
         }
     }
+}
+
+/// Where published numbers come from, once each; empty if none says so.
+#[must_use]
+pub fn origins(record: &RunRecord) -> Vec<&str> {
+    let mut out: Vec<&str> = Vec::new();
+    let all = record.cells.iter().flat_map(|c| &c.metrics).filter_map(|m| m.published.as_ref()?.origin.as_deref());
+    for origin in all {
+        if !out.contains(&origin) {
+            out.push(origin);
+        }
+    }
+    out
 }
 
 /// What the error bars of a table mean, in words.

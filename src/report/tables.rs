@@ -23,16 +23,25 @@ fn scrolling(table: &str) -> String {
 /// Arms down, metrics across; with one arm the metrics go down.
 pub(super) fn metrics(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
     let mut out = String::from("<table class=\"metrics\">");
+    let published = rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.published.is_some());
     if arms.len() == 1 {
-        out += "<thead><tr><th>metric</th><th class=\"n\">value</th><th class=\"n\">floor</th><th>estimator</th></tr></thead><tbody>";
+        let column = if published { "<th class=\"n\">published</th>" } else { "" };
+        out += &format!(
+            "<thead><tr><th>metric</th><th class=\"n\">value</th><th class=\"n\">floor</th>{column}<th>estimator</th></tr></thead><tbody>"
+        );
         for row in rows {
             let Some(s) = row.arms[0] else { continue };
             let _ = write!(
                 out,
-                "<tr><th>{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"q\">{}</td></tr>",
+                "<tr><th>{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>{}<td class=\"q\">{}</td></tr>",
                 head(row.metric),
                 value(&s),
                 floor(&s).unwrap_or_else(|| "–".into()),
+                if published {
+                    format!("<td class=\"n\">{}</td>", said(&s).unwrap_or_else(|| "–".into()))
+                } else {
+                    String::new()
+                },
                 estimator(row.metric)
             );
         }
@@ -53,7 +62,8 @@ pub(super) fn metrics(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
                         let v = value(&s);
                         let v = if row.best == Some(i) { format!("<b>{v}</b>") } else { v };
                         let f = floor(&s).map_or_else(String::new, |f| format!("<small>floor {f}</small>"));
-                        format!("<td class=\"n\">{v}{f}</td>")
+                        let p = said(&s).map_or_else(String::new, |p| format!("<small>published {p}</small>"));
+                        format!("<td class=\"n\">{v}{f}{p}</td>")
                     },
                 );
             }
@@ -101,6 +111,11 @@ fn floor(s: &Statistic) -> Option<String> {
         _ => number::plain(s.floor?),
     };
     Some(if s.at_floor { format!("{shown} <span class=\"at\">reached</span>") } else { shown })
+}
+
+/// What a paper says of it.
+fn said(s: &Statistic) -> Option<String> {
+    s.published.map(|(x, spread)| number::with_spread(x, spread))
 }
 
 /// A metric that was computed by label: arms down, classes across, means over seeds; the floor last.

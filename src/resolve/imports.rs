@@ -45,6 +45,7 @@ fn defines(item: &ast::Item) -> Option<&ast::Ident> {
         | ast::ItemKind::List { .. }
         | ast::ItemKind::Compare { .. }
         | ast::ItemKind::Expect { .. }
+        | ast::ItemKind::Published { .. }
         | ast::ItemKind::Stage { .. }
         | ast::ItemKind::Use { .. } => None,
     }

@@ -199,6 +199,7 @@ fn add_items(
             | ItemKind::Block { .. }
             | ItemKind::List { .. }
             | ItemKind::Expect { .. }
+            | ItemKind::Published { .. }
             | ItemKind::Use { .. } => continue,
         };
         add(into, declared, name, def, sink);

@@ -170,6 +170,7 @@ pub(super) fn check_names(
             | ItemKind::Block { .. }
             | ItemKind::List { .. }
             | ItemKind::Expect { .. }
+            | ItemKind::Published { .. }
             | ItemKind::Stage { .. }
             | ItemKind::Use { .. } => {}
         }
@@ -218,6 +219,10 @@ impl Walker<'_> {
                 ItemKind::Compare { list, .. } => self.expr(list),
                 // Checked by the plan, which knows metrics and arms.
                 ItemKind::Expect { .. } | ItemKind::Use { .. } => {}
+                ItemKind::Published { value, within, .. } => {
+                    self.expr(value);
+                    within.iter().for_each(|e| self.expr(e));
+                }
                 ItemKind::Stage { items, .. } => self.items(items),
                 ItemKind::Tableau { entries, .. } => entries.iter().for_each(|e| self.expr(&e.value)),
             }

@@ -122,6 +122,7 @@ fn named(item: &Item) -> Option<(&str, &'static str)> {
         | ItemKind::List { .. }
         | ItemKind::Compare { .. }
         | ItemKind::Expect { .. }
+        | ItemKind::Published { .. }
         | ItemKind::Stage { .. }
         | ItemKind::Use { .. } => None,
     }

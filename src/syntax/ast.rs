@@ -65,6 +65,8 @@ pub enum ItemKind {
     Compare { name: Ident, list: Expr },
     /// `expect condition within tolerance`
     Expect { condition: Expr, within: Option<Expr> },
+    /// `published result = value within spread from "origin"`
+    Published { result: Expr, value: Expr, within: Option<Expr>, origin: Option<String> },
     /// `stage name { items }`
     Stage { name: Ident, items: Vec<Item> },
     /// `tableau name { c: ..., a: ..., b: ..., b_err: ..., order: ... }`

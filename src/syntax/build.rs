@@ -97,6 +97,7 @@ fn is_punctuation(r: Rule) -> bool {
             | Rule::compare_word
             | Rule::in_word
             | Rule::expect_word
+            | Rule::published_word
             | Rule::within_word
             | Rule::stage_word
             | Rule::tableau_word
@@ -143,6 +144,12 @@ impl Builder {
                 let condition = self.expr(p.next());
                 ItemKind::Expect { condition, within: p.next_if(Rule::expr).map(|e| self.expr(e)) }
             }
+            Rule::published => ItemKind::Published {
+                result: self.expr(p.next()),
+                value: self.expr(p.next()),
+                within: p.next_if(Rule::expr).map(|e| self.expr(e)),
+                origin: p.next_if(Rule::string).map(|s| unquote(s.as_str())),
+            },
             Rule::stage => {
                 let name = self.ident(p.next());
                 ItemKind::Stage { name, items: p.rest().map(|i| self.item(i)).collect() }

@@ -64,6 +64,7 @@ pub fn name(rule: Rule) -> &'static str {
         Rule::compare | Rule::compare_word => "`compare`",
         Rule::in_word => "`in`",
         Rule::expect | Rule::expect_word => "`expect`",
+        Rule::published | Rule::published_word => "`published`",
         Rule::within_word => "`within`",
         Rule::stage | Rule::stage_word => "`stage`",
         Rule::tableau | Rule::tableau_word => "`tableau`",

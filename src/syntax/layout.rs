@@ -16,7 +16,7 @@ pub const MAX_NESTING: usize = 64;
 pub const MAX_CHAIN: usize = 512;
 
 /// Words that begin a declaration.
-pub const DECLARATIONS: [&str; 22] = [
+pub const DECLARATIONS: [&str; 23] = [
     "fn",
     "net",
     "field",
@@ -33,6 +33,7 @@ pub const DECLARATIONS: [&str; 22] = [
     "generate",
     "evaluate",
     "expect",
+    "published",
     "compare",
     "stage",
     "plot",

@@ -25,6 +25,10 @@ pub fn summary(record: &RunRecord, report: Option<&Path>, colours: bool) -> Stri
     let table = metric_table(record, colours);
     if !table.is_empty() {
         out += &format!("\n{table}\n{}\n", wrapped(&statistics::error_note(&rows), 0));
+        let origins = statistics::origins(record);
+        if !origins.is_empty() {
+            out += &format!("{}\n", wrapped(&format!("published: {}", origins.join("; ")), 0));
+        }
         if rows.iter().any(|r| r.best.is_some()) {
             out += &format!("{}\n", wrapped("* better than every other arm at 95 %, paired over seeds", 0));
         }
@@ -89,6 +93,7 @@ pub fn metric_table(record: &RunRecord, colours: bool) -> String {
     }
     let several = arms.len() > 1;
     let floors = rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.floor.is_some());
+    let published = rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.published.is_some());
     let mut table = Table::new();
     table.load_style(RULED).set_width(WIDTH).set_content_arrangement(ContentArrangement::Dynamic);
     table.force_no_tty();
@@ -98,6 +103,7 @@ pub fn metric_table(record: &RunRecord, colours: bool) -> String {
     let value_title = if record.seeds.len() > 1 { "mean ± se" } else { "value ± se" };
     let mut header = vec!["metric", value_title];
     header.extend(floors.then_some("floor"));
+    header.extend(published.then_some("published"));
     table.set_header(header);
     for row in &rows {
         if several {
@@ -114,6 +120,9 @@ pub fn metric_table(record: &RunRecord, colours: bool) -> String {
             let mut cells = vec![name, strong(format!("{}{}", value(&s), if best { " *" } else { "" }))];
             if floors {
                 cells.push(Cell::new(floor(&s)));
+            }
+            if published {
+                cells.push(Cell::new(s.published.map_or_else(String::new, |(v, e)| number::with_spread(v, e))));
             }
             table.add_row(cells);
         }

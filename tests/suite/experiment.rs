@@ -130,3 +130,56 @@ evaluate [kl]
     let kl = cell.metrics[0].value;
     assert!(kl.abs() < 0.01, "kl {kl}");
 }
+
+#[test]
+fn a_papers_number_stands_beside_the_result_of_its_arm_and_decides_nothing() {
+    let text = SMALL.replace("straight", "p").replace("train {", "compare p in [straight, trig]\ntrain {").replace(
+        "expect kl < 100",
+        "published kl[trig] = 0.5 within 0.25 from \"A paper (2024)\"\npublished nfe = 7\nexpect kl[trig] == kl[trig].published within 1e9",
+    );
+    let dir = tempfile::tempdir().expect("a folder");
+    let record = run(&text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 1).record;
+    let said = |arm: usize, name: &str| {
+        let metric = record.cells[arm].metrics.iter().find(|m| m.name == name).expect("evaluated");
+        metric.published.as_ref().map(|p| (p.value, p.spread, p.origin.as_deref()))
+    };
+    assert_eq!(said(0, "kl"), None);
+    assert_eq!(said(1, "kl"), Some((0.5, Some(0.25), Some("A paper (2024)"))));
+    assert_eq!((said(0, "nfe"), said(1, "nfe")), (Some((7.0, None, None)), Some((7.0, None, None))));
+    assert_eq!(record.expectations.len(), 1, "only `expect` judges");
+    assert_eq!((record.expectations[0].holds, record.expectations[0].right), (Some(true), Some(0.5)));
+    let back = flowc::report::record::RunRecord::from_json(&record.to_json().expect("json")).expect("a record");
+    assert_eq!(back.cells[1].metrics, record.cells[1].metrics);
+    let table = flowc::term::summary(&record, None, false);
+    assert!(table.contains("0.50 ± 0.25") && table.contains("published: A paper (2024)"), "{table}");
+    assert!(table.lines().all(|l| l.chars().count() <= 80), "{table}");
+    let page = flowc::report::html::page(&record);
+    assert!(page.contains("published 0.50 ± 0.25") && page.contains("A paper (2024)"));
+}
+
+/// A closed-form flow: more samples of a metric's own make its error smaller as the root of their number, and nothing else differs.
+#[test]
+fn a_metric_looks_at_as_many_samples_as_it_says() {
+    let text = "
+precision f64
+source = normal(dim: 2)
+target = normal(mean: [2, 0], std: 0.5, dim: 2)
+field u(x, t) {
+  let w = t^2 / 4 + (1 - t)^2
+  [2, 0] + (t / 4 - (1 - t)) / w * (x - t * [2, 0])
+}
+generate { sampler: flow(u), solver: rk4(steps: 8), count: 500 }
+evaluate [path_energy, path_energy(count: 8_000, points: 200), npe(count: 8_000, points: 200), kl(count: 700),
+  wasserstein2(count: 4_000, points: 100), nfe(count: 20)]
+";
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = run(text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 1);
+    assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    let m = &ended.record.cells[0].metrics;
+    let error = |i: usize| m[i].standard_error.expect("an error");
+    assert_eq!(m.iter().map(|m| m.size).collect::<Vec<_>>(), [500, 8_000, 200, 700, 100, 20].map(Some));
+    assert!((error(0) / error(1) - 4.0).abs() < 0.6, "{} {}", error(0), error(1));
+    // E |v|^2 and the squared distance are closed forms: 4.9292 and 4.5 (specs/gaussians.flow).
+    assert!((m[1].value - 4.9292).abs() < 4.0 * error(1), "{:?}", m[1]);
+    assert!((m[2].value - 0.0954).abs() < 0.05 && error(2) < 0.02, "{:?}", m[2]);
+}

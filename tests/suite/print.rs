@@ -283,6 +283,8 @@ fn item() -> BoxedStrategy<Item> {
         (word(&["evaluate", "plot"]), args(expr())).prop_map(|(keyword, items)| ItemKind::List { keyword, items }),
         (ident(), expr()).prop_map(|(name, list)| ItemKind::Compare { name, list }),
         (expr(), prop::option::of(expr())).prop_map(|(condition, within)| ItemKind::Expect { condition, within }),
+        (expr(), expr(), prop::option::of(expr()), prop::option::of("[a-z ,.]{0,9}"))
+            .prop_map(|(result, value, within, origin)| ItemKind::Published { result, value, within, origin }),
         (ident(), entries()).prop_map(|(name, entries)| ItemKind::Tableau { name, entries }),
         (target, prop::collection::vec(ident(), 0..3)).prop_map(|(target, names)| ItemKind::Use { target, names }),
     ];

@@ -131,6 +131,7 @@ fn soup() -> impl Strategy<Value = String> {
         "in",
         "evaluate",
         "expect",
+        "published",
         "within",
         "stage",
         "use",

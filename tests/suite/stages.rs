@@ -168,6 +168,10 @@ fn budgets_end_a_training() {
         |budget: &str| cells(&format!("{BASE}train {{ objective: flow_matching(v, straight), batch: 100, {budget} }}"));
     // One call of the field a sample.
     assert_eq!(of("field_evaluations: 1_950")[0].steps_done, 20);
+    // Twelve stages a sample in a solve, which calls the field in two equations at the same point.
+    let solved =
+        "train { objective: max_likelihood(flow(v)), solver: rk4(steps: 3), batch: 50, field_evaluations: 2_400 }";
+    assert_eq!(cells(&format!("{BASE}{solved}"))[0].steps_done, 4);
     let timed = of("seconds: 0.2");
     assert!(timed[0].finished && timed[0].steps_done > 1 && timed[0].timings.train < 5.0, "{:?}", timed[0].timings);
 }

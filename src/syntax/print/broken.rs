@@ -66,6 +66,19 @@ impl Printer<'_> {
                     self.expr(within, indent, 0);
                 }
             }
+            ItemKind::Published { result, value, within, origin } => {
+                self.push("published ");
+                self.expr(result, indent, 0);
+                self.push(" = ");
+                self.expr(value, indent, 0);
+                if let Some(within) = within {
+                    self.push(" within ");
+                    self.expr(within, indent, 0);
+                }
+                if let Some(origin) = origin {
+                    self.push(&format!(" from \"{origin}\""));
+                }
+            }
             ItemKind::Stage { name, items } => self.stage(name, items, item.span, indent),
             ItemKind::Tableau { name, entries } => {
                 self.push(&format!("tableau {} ", name.name));

@@ -1,0 +1,143 @@
+//! Distances between sets of samples, each beside the same distance between true sets.
+
+use super::measure::{Sets, fault};
+use crate::diag::{Code, Diagnostic};
+use crate::metrics::{self, Bandwidths, Estimate, MMD_BANDWIDTHS, MetricError, Samples};
+use crate::numeric::stats::Summary;
+use crate::plan::Extent;
+use crate::report::record::{ClassValue, Metric};
+use crate::rng::Stream;
+use ndarray::Array2;
+
+/// Points of one exact assignment.
+pub const EXACT: usize = 1_000;
+/// Repetitions of a distance, for value and floor alike, unless the metric has a `count` of its own.
+pub const REPETITIONS: usize = 3;
+/// Projections of the sliced distance.
+const DIRECTIONS: usize = 128;
+
+/// Rows `range` of a set.
+fn rows(set: &[f64], dim: usize, range: std::ops::Range<usize>) -> Array2<f64> {
+    let values = set[range.start * dim..range.end * dim].to_vec();
+    Array2::from_shape_vec((range.len(), dim), values).expect("whole rows")
+}
+
+type Distance<'a> = dyn FnMut(Samples<'_>, Samples<'_>) -> Result<Estimate, MetricError> + 'a;
+
+/// How many disjoint subsets of `size` points are compared.
+fn repetitions(available: usize, size: usize, extent: Extent) -> usize {
+    (available / size).clamp(1, if extent.count.is_some() { usize::MAX } else { REPETITIONS })
+}
+
+/// A distance on disjoint subsets, and between true sets for the floor.
+fn distance(
+    name: &str,
+    sets: &Sets,
+    size: usize,
+    extent: Extent,
+    f: &mut Distance<'_>,
+) -> Result<(Summary, Summary, usize), Diagnostic> {
+    let d = sets.dim;
+    let available = (sets.x.len() / d).min(sets.target.len() / d);
+    let size = extent.points.unwrap_or(size).min(available);
+    let repetitions = repetitions(available, size, extent);
+    let truths = sets.target.len() / d;
+    let mut values = Vec::new();
+    let mut floors = Vec::new();
+    for r in 0..repetitions {
+        let x = rows(&sets.x, d, r * size..(r + 1) * size);
+        let y = rows(&sets.target, d, r * size..(r + 1) * size);
+        values.push(f(x.view(), y.view()).map_err(|e| fault(name, &e))?.value);
+        // Two true sets, neither of them used above where there are enough.
+        let others = (sets.other.len() / d / repetitions).min(size);
+        let (first, second) = if others > 0 {
+            let (a, b) = (r * size, r * others);
+            (rows(&sets.target, d, a..a + others), rows(&sets.other, d, b..b + others))
+        } else {
+            let b = size.min(truths / (2 * repetitions));
+            let a = truths - (2 * r + 2) * b;
+            (rows(&sets.target, d, a..a + b), rows(&sets.target, d, a + b..a + 2 * b))
+        };
+        floors.push(f(first.view(), second.view()).map_err(|e| fault(name, &e))?.value);
+    }
+    Ok((Summary::of(&values), Summary::of(&floors), size))
+}
+
+/// The squared distance of source and target, and the size of its subsets.
+pub fn transport_cost(name: &str, sets: &Sets, extent: Extent) -> Result<(Summary, usize), Diagnostic> {
+    let d = sets.dim;
+    let available = (sets.source.len() / d).min(sets.target.len() / d);
+    let size = extent.points.unwrap_or(EXACT).min(available);
+    let cost = |r: usize| {
+        let (x, y) = (rows(&sets.source, d, r * size..(r + 1) * size), rows(&sets.target, d, r * size..(r + 1) * size));
+        Ok(metrics::wasserstein2_squared(x.view(), y.view()).map_err(|e| fault(name, &e))?.value)
+    };
+    let all: Result<Vec<f64>, Diagnostic> = (0..repetitions(available, size, extent)).map(cost).collect();
+    Ok((Summary::of(&all?), size))
+}
+
+/// The rows of a class.
+fn of_class(set: &[f64], labels: &[u32], dim: usize, class: u32) -> Vec<f64> {
+    let rows = set.chunks_exact(dim).zip(labels).filter(|(_, l)| **l == class);
+    rows.flat_map(|(row, _)| row).copied().collect()
+}
+
+/// A distance for each class by itself, and their mean.
+pub fn by_label(name: &str, sets: &Sets, seed: u64, extent: Extent, out: &mut Metric) -> Result<(), Diagnostic> {
+    let [of_x, of_target, of_other] = &sets.labels;
+    let mut classes: Vec<u32> = of_x.clone();
+    classes.sort_unstable();
+    classes.dedup();
+    for class in classes {
+        let own = Sets {
+            x: of_class(&sets.x, of_x, sets.dim, class),
+            target: of_class(&sets.target, of_target, sets.dim, class),
+            other: of_class(&sets.other, of_other, sets.dim, class),
+            ..sets.clone()
+        };
+        if own.target.len() < 4 * sets.dim || own.x.is_empty() {
+            let message = format!("`{name}` by label: class {class} has fewer than 4 rows to judge by");
+            let cure = "leave it out with `labels: [...]`, or split off more rows for the test";
+            return Err(Diagnostic::bare(Code::MeaninglessMetric, message).help(cure));
+        }
+        let mut part = Metric::default();
+        of_samples(name, &own, seed, extent, &mut part)?;
+        out.classes.push(ClassValue { class, value: part.value, floor: part.floor, size: part.size.unwrap_or(0) });
+    }
+    let n = out.classes.len() as f64;
+    let mean = |f: &dyn Fn(&ClassValue) -> f64| out.classes.iter().map(f).sum::<f64>() / n;
+    let (value, floor) = (mean(&|c| c.value), mean(&|c| c.floor.unwrap_or(f64::NAN)));
+    let size = out.classes.iter().map(|c| c.size).min();
+    (out.value, out.floor, out.size) = (value, Some(floor), size);
+    out.floor_name = Some("true against true".into());
+    Ok(())
+}
+
+/// A distance between generated samples and the target.
+pub fn of_samples(name: &str, sets: &Sets, seed: u64, extent: Extent, out: &mut Metric) -> Result<(), Diagnostic> {
+    // Half of the true set is for the floor, unless there is another.
+    let halves = if sets.other.is_empty() { 2 } else { 1 };
+    let all = (sets.x.len() / sets.dim).min(sets.target.len() / sets.dim / halves);
+    let mut rng = Stream::new(seed, "metric directions", 0);
+    let measure = |size: usize, f: &mut Distance<'_>| distance(name, sets, size, extent, f);
+    let (value, floor, size) = match name {
+        "wasserstein2" => measure(EXACT, &mut |a, b| metrics::wasserstein2(a, b))?,
+        "wasserstein1" => measure(EXACT, &mut |a, b| metrics::wasserstein1(a, b))?,
+        "sliced_wasserstein2" => {
+            let directions = metrics::directions(sets.dim, DIRECTIONS, &mut rng);
+            measure(all / REPETITIONS, &mut |a, b| metrics::sliced_wasserstein2(a, b, directions.view()))?
+        }
+        "energy_distance" => measure(EXACT, &mut |a, b| metrics::energy_distance(a, b))?,
+        "mmd" => {
+            let widths = Bandwidths::Fixed(MMD_BANDWIDTHS.to_vec());
+            measure(EXACT, &mut |a, b| metrics::mmd(a, b, &widths))?
+        }
+        _ => measure(all / REPETITIONS, &mut |a, b| metrics::frechet(a, b))?,
+    };
+    out.value = value.mean;
+    out.standard_error = (value.count > 1).then(|| value.error());
+    (out.floor, out.floor_sd) = (Some(floor.mean), (floor.count > 1).then_some(floor.deviation));
+    out.floor_name = Some("true against true".into());
+    out.size = Some(size as u64);
+    Ok(())
+}
