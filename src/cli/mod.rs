@@ -174,6 +174,14 @@ const INTERNAL: u8 = 70;
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
+    // `flowc ... | head` closes the pipe when it has seen enough.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|m| m.starts_with("failed printing to stdout")) {
+            std::process::exit(0);
+        }
+        usual(panic);
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

@@ -453,7 +453,7 @@ pub fn entries(evaluate: &[&Arg], text: &dyn Fn(crate::source::Span) -> String) 
     let mut out: Vec<(Arg, String)> = Vec::new();
     for arg in evaluate {
         if !matches!(&*arg.value.kind, ExprKind::Name(n) if n == "quality_by_steps") {
-            out.push(((*arg).clone(), text(arg.value.span)));
+            out.push(((*arg).clone(), called(arg, text)));
             continue;
         }
         for steps in EULER_STEPS {
@@ -464,6 +464,11 @@ pub fn entries(evaluate: &[&Arg], text: &dyn Fn(crate::source::Span) -> String) 
         }
     }
     out
+}
+
+/// The name of a result: its label, or the metric as written.
+pub fn called(arg: &Arg, text: &dyn Fn(crate::source::Span) -> String) -> String {
+    arg.label.as_ref().map_or_else(|| text(arg.value.span), |l| l.name.clone())
 }
 
 /// Steps of Euler at which `quality_by_steps` looks.

@@ -117,7 +117,7 @@ fn word(kind: &ItemKind) -> &str {
 /// Collects metrics; one that stands there already is reported.
 pub(super) fn metrics<'m>(into: &mut Vec<&'m Arg>, items: &'m [Arg], sources: &SourceMap, sink: &mut Sink) {
     for m in items {
-        let text = |a: &Arg| super::arms::squeeze(sources.text(a.value.span));
+        let text = |a: &Arg| super::metrics::called(a, &|s| super::arms::squeeze(sources.text(s)));
         match into.iter().find(|o| text(o) == text(m)) {
             Some(first) => sink.push(errors::repeated_metric(&text(m), m.value.span, first.value.span)),
             None => into.push(m),

@@ -78,7 +78,7 @@ pub fn with_error(x: f64, error: f64) -> String {
 /// A published number with its spread, if it has one. Its digits are the paper's.
 #[must_use]
 pub fn with_spread(x: f64, spread: Option<f64>) -> String {
-    spread.map_or_else(|| plain(x), |s| with_error(x, s))
+    spread.map_or_else(|| plain(x), |s| format!("{} ± {}", plain(x), plain(s)))
 }
 
 /// Both with the same number of decimals; `top` and `ee` are the exponents of the larger one and of the error.
@@ -117,11 +117,15 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// A time in seconds: `0.38 s`, `12 s`, `4 min 12 s`, `2 h 03 min`.
+/// A time in seconds: `30 µs`, `4.2 ms`, `0.38 s`, `12 s`, `4 min 12 s`, `2 h 03 min`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "?".into();
+    }
+    if seconds > 0.0 && seconds < 0.0995 {
+        let (x, unit) = if seconds < 0.995e-3 { (seconds * 1e6, "µs") } else { (seconds * 1e3, "ms") };
+        return format!("{} {unit}", trimmed(&format!("{x:.*}", usize::from(x < 9.95))));
     }
     if seconds < 9.95 {
         return format!("{} s", trimmed(&format!("{seconds:.2}")));

@@ -131,6 +131,21 @@ fn refused_specs_exit_with_one_and_are_not_run() {
     }
 }
 
+/// As `flowc std | head`: nobody reads on, and that is no fault.
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    use std::process::Stdio;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_flowc"))
+        .arg("explain")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("flowc can be started");
+    drop(child.stdout.take());
+    let o = child.wait_with_output().expect("it ends");
+    assert!(o.status.success() && err(&o).is_empty(), "{:?} {}", o.status, err(&o));
+}
+
 #[test]
 fn machines_get_json() {
     let (_folder, path) = file("a.flow", b"train { stepz: 1 }\n");

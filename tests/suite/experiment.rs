@@ -151,10 +151,10 @@ fn a_papers_number_stands_beside_the_result_of_its_arm_and_decides_nothing() {
     let back = flowc::report::record::RunRecord::from_json(&record.to_json().expect("json")).expect("a record");
     assert_eq!(back.cells[1].metrics, record.cells[1].metrics);
     let table = flowc::term::summary(&record, None, false);
-    assert!(table.contains("0.50 ± 0.25") && table.contains("published: A paper (2024)"), "{table}");
+    assert!(table.contains("0.5 ± 0.25") && table.contains("published: A paper (2024)"), "{table}");
     assert!(table.lines().all(|l| l.chars().count() <= 80), "{table}");
     let page = flowc::report::html::page(&record);
-    assert!(page.contains("published 0.50 ± 0.25") && page.contains("A paper (2024)"));
+    assert!(page.contains("published 0.5 ± 0.25") && page.contains("A paper (2024)"));
 }
 
 /// A closed-form flow: more samples of a metric's own make its error smaller as the root of their number, and nothing else differs.
@@ -169,13 +169,16 @@ field u(x, t) {
   [2, 0] + (t / 4 - (1 - t)) / w * (x - t * [2, 0])
 }
 generate { sampler: flow(u), solver: rk4(steps: 8), count: 500 }
-evaluate [path_energy, path_energy(count: 8_000, points: 200), npe(count: 8_000, points: 200), kl(count: 700),
+expect energy == path_energy within 1
+evaluate [path_energy, energy: path_energy(count: 8_000, points: 200), npe(count: 8_000, points: 200), kl(count: 700),
   wasserstein2(count: 4_000, points: 100), nfe(count: 20)]
 ";
     let dir = tempfile::tempdir().expect("a folder");
     let ended = run(text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 1);
     assert!(ended.failure.is_none(), "{:?}", ended.failure);
     let m = &ended.record.cells[0].metrics;
+    assert_eq!(m[1].name, "energy");
+    assert_eq!(ended.record.expectations[0].left, Some(m[1].value));
     let error = |i: usize| m[i].standard_error.expect("an error");
     assert_eq!(m.iter().map(|m| m.size).collect::<Vec<_>>(), [500, 8_000, 200, 700, 100, 20].map(Some));
     assert!((error(0) / error(1) - 4.0).abs() < 0.6, "{} {}", error(0), error(1));

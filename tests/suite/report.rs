@@ -305,6 +305,11 @@ fn numbers_as_people_write_them() {
     assert_eq!(number::plain(9.99996), "10");
     assert_eq!(number::plain(123_456.0), "1.235e5");
     assert_eq!(number::count(1_234_567), "1,234,567");
+    assert_eq!(
+        [3e-5, 9.96e-4, 0.0042, 0.099, 0.0996].map(number::duration),
+        ["30 µs", "1 ms", "4.2 ms", "99 ms", "0.1 s"]
+    );
+    assert_eq!(number::duration(0.0), "0 s");
     assert_eq!(number::duration(252.0), "4 min 12 s");
     assert_eq!(number::duration(7_380.0), "2 h 03 min");
     assert_eq!(number::bytes(2_200_000), "2.2 MB");
