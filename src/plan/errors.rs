@@ -125,6 +125,8 @@ pub fn bad_value(key: &str, found: &str, must: &str, span: Span) -> Diagnostic {
         "seed" => d.help("e.g. `seed 0`; several are written `seeds 0..3`"),
         "seeds" => d.help("e.g. `seeds 0..3` or `seeds [1, 2, 3]`; a single one is written `seed 0`"),
         "precision" => d.help("write `precision f32` (the default) or `precision f64`"),
+        "points" => d.help("how many samples are compared at once, e.g. `npe(count: 20_000, points: 2_000)`"),
+        "published" => d.help("a paper's number, e.g. `published npe[ot] = 0.018 within 0.002`"),
         "within" => d.help("e.g. `expect kl == 0 within 1e-3`"),
         _ => d,
     }

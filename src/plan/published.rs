@@ -105,8 +105,10 @@ fn one(
         origin: line.origin.map(str::to_owned),
         span: line.span,
     };
-    let known_labels = found.labels.iter().all(|l| axes.iter().any(|a| a.labels.contains(l)));
-    if known_labels && !arms.is_empty() && !arms.iter().any(|a| covers(&found, a)) {
+    // Where an arm was refused that is the fault to tell.
+    let all = arms.len() == axes.iter().map(|a| a.labels.len()).product::<usize>();
+    let known_labels = all && found.labels.iter().all(|l| axes.iter().any(|a| a.labels.contains(l)));
+    if known_labels && !arms.iter().any(|a| covers(&found, a)) {
         sink.push(published_errors::no_arm(&found.labels.join(", "), line.result.span));
         return None;
     }

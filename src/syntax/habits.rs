@@ -279,10 +279,13 @@ fn put(expected: &'static str, help: impl Into<String>) -> Option<Hint> {
 /// A hint for "expected, found".
 pub fn hint(s: &Stop) -> Option<Hint> {
     let (t, found, before) = (s.t, s.found(), s.before());
+    let first = t.word(s.range.start);
+    if first == "published" && s.takes(Rule::equals) {
+        return put("`=`", "a paper's number is given by `=`: `published npe[ot] = 0.018`");
+    }
     if found.is_empty() || s.at >= s.range.end {
         return end_hint(s);
     }
-    let first = t.word(s.range.start);
     let inside = s.bracket().map_or("", |i| t.word(i));
     let two_before = if s.at >= s.range.start + 2 { t.word(s.at - 2) } else { "" };
     let names_before = t.is_name(s.at.max(1) - 1);
