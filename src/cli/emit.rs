@@ -6,6 +6,7 @@ use crate::codegen::Jit;
 use crate::diag::Diagnostic;
 use crate::ir::{Program, print};
 use crate::plan::RunPlan;
+use crate::solve::implicit;
 use crate::{autodiff, driver, opt, stage};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -92,17 +93,24 @@ fn stages(args: &EmitArgs, plan: &RunPlan) -> Result<String, Diagnostic> {
         if !label.is_empty() {
             out += &format!("// arm {label}\n");
         }
-        let (what, program) = match (&arm.train, &arm.generate) {
-            (Some(t), _) => ("loss", &t.objective),
-            (None, Some(g)) => ("sampler", &g.sampler.program),
+        let (what, program, solvers, default) = match (&arm.train, &arm.generate) {
+            (Some(t), _) => ("loss", &t.objective, &t.solvers, &t.default_solver),
+            (None, Some(g)) => ("sampler", &g.sampler.program, &g.sampler.solvers, &g.sampler.default_solver),
             (None, None) => continue,
         };
-        out += &format!("// {what}\n{}", one(args, plan.precision, program, what == "loss")?);
+        let implicit = implicit(solvers, Some(default));
+        out += &format!("// {what}\n{}", one(args, plan.precision, program, what == "loss", &implicit)?);
     }
     Ok(out)
 }
 
-fn one(args: &EmitArgs, precision: Precision, program: &Program, loss: bool) -> Result<String, Diagnostic> {
+fn one(
+    args: &EmitArgs,
+    precision: Precision,
+    program: &Program,
+    loss: bool,
+    implicit: &dyn Fn(u32) -> bool,
+) -> Result<String, Diagnostic> {
     if args.stage == Stage::Ir {
         return Ok(print::program(program));
     }
@@ -118,7 +126,8 @@ fn one(args: &EmitArgs, precision: Precision, program: &Program, loss: bool) -> 
     let mut out = String::new();
     let root = best.output("loss").filter(|_| loss);
     if let Some(root) = root.filter(|&root| stage::solves(&best, root)) {
-        let o = stage::objective(&best, root)?;
+        let mut o = stage::objective(&best, root)?;
+        o.add_jacobians(implicit)?;
         out += &stage::print::objective(&o);
         units.extend(o.units().map(|(name, unit)| (name, unit.clone())));
     } else if let Some(root) = root {
@@ -126,13 +135,15 @@ fn one(args: &EmitArgs, precision: Precision, program: &Program, loss: bool) -> 
         out += &stage::print::gradient(&g);
         units.push(("train".into(), g.unit));
     } else {
-        let f = stage::forward(&best)?;
+        let mut f = stage::forward(&best)?;
+        f.add_jacobians(implicit)?;
         out += &stage::print::forward(&f);
         for (i, s) in f.segments.into_iter().enumerate() {
             match s {
                 stage::Segment::Map { unit, .. } => units.push((format!("map{i}"), unit)),
-                stage::Segment::Solve { rhs, noise, .. } => {
+                stage::Segment::Solve { rhs, noise, jacobian, .. } => {
                     units.push((format!("rhs{i}"), rhs));
+                    units.extend(jacobian.map(|unit| (format!("jacobian{i}"), unit)));
                     units.extend(noise.map(|n| (format!("diffusion{i}"), n.unit)));
                 }
             }

@@ -102,12 +102,14 @@ codes! {
     StageNotEnded "E0615" "stage-not-ended" Error;
     BatchExceedsData "E0616" "batch-exceeds-data" Error;
     BudgetWithoutMeaning "E0617" "budget-without-meaning" Error;
+    AdjointOfStiff "E0620" "adjoint-of-implicit-solve" Error;
     NoLabels "E0630" "no-labels" Error;
     JudgedByTraining "E0631" "judged-by-training-rows" Error;
     NonFiniteLoss "E0701" "non-finite-loss" Error;
     NonFiniteState "E0702" "non-finite-state" Error;
     StepTooSmall "E0703" "step-too-small" Error;
     TooManySteps "E0704" "too-many-steps" Error;
+    NoConvergence "E0705" "stages-do-not-converge" Error;
     BadTimes "E0710" "sample-times-out-of-order" Error;
     FileNotFound "E0801" "file-not-found" Error;
     CannotWrite "E0802" "cannot-write" Error;

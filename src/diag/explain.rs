@@ -81,12 +81,14 @@ pages! {
     StageNotEnded "E0615";
     BatchExceedsData "E0616";
     BudgetWithoutMeaning "E0617";
+    AdjointOfStiff "E0620";
     NoLabels "E0630";
     JudgedByTraining "E0631";
     NonFiniteLoss "E0701";
     NonFiniteState "E0702";
     StepTooSmall "E0703";
     TooManySteps "E0704";
+    NoConvergence "E0705";
     BadTimes "E0710";
     FileNotFound "E0801";
     CannotWrite "E0802";

@@ -231,5 +231,7 @@ fn statistics<T: Real>(phase: &str, c: &Compiled<T>, s: &crate::solve::Statistic
             max: f64::from(s.steps_range.1),
         }),
         bytes: None,
+        factorisations: s.factorisations,
+        stiff: s.stiff.map(|s| record::Stiff { samples: s.samples, first: Some((s.first, s.step.t, s.step.h)) }),
     }
 }

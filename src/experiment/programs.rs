@@ -8,7 +8,7 @@ use crate::plan::{self, Arm, MetricKind};
 use crate::run::Real;
 use crate::run::forward::{Forward, Outcome, Request};
 use crate::run::pool::Pool;
-use crate::solve::SolverConfig;
+use crate::solve::{self, SolverConfig};
 use crate::{autodiff, opt, stage};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,17 +30,26 @@ pub struct Compiled<T: Real> {
 impl<T: Real> Compiled<T> {
     /// Compiles a program without solves.
     pub fn plain(program: &Program, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
-        let program = optimized(program)?;
-        let forward = Forward::new(&program, stage::forward(&program)?, backend, pool).map_err(|d| *d)?;
-        Ok(Compiled { program, forward, solvers: vec![], default_solver: None, store: None })
+        Self::new(program, vec![], None, backend, pool)
     }
 
     /// Compiles a program with solves.
     pub fn solving(f: &plan::Forward, backend: &dyn Backend<T>, pool: Pool) -> Result<Self, Diagnostic> {
-        let mut compiled = Self::plain(&f.program, backend, pool)?;
-        compiled.solvers.clone_from(&f.solvers);
-        compiled.default_solver = Some(f.default_solver.clone());
-        Ok(compiled)
+        Self::new(&f.program, f.solvers.clone(), Some(f.default_solver.clone()), backend, pool)
+    }
+
+    fn new(
+        program: &Program,
+        solvers: Vec<SolverConfig>,
+        default_solver: Option<SolverConfig>,
+        backend: &dyn Backend<T>,
+        pool: Pool,
+    ) -> Result<Self, Diagnostic> {
+        let program = optimized(program)?;
+        let mut stages = stage::forward(&program)?;
+        stages.add_jacobians(solve::implicit(&solvers, default_solver.as_ref()))?;
+        let forward = Forward::new(&program, stages, backend, pool).map_err(|d| *d)?;
+        Ok(Compiled { program, forward, solvers, default_solver, store: None })
     }
 
     /// The sets that its inputs read.

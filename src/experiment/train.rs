@@ -151,6 +151,8 @@ fn statistics<T: Real>(trainer: &Trainer<T>) -> Vec<record::SolverStatistics> {
                 max: f64::from(cost.steps_range.1),
             }),
             bytes: Some(cost.bytes),
+            factorisations: cost.factorisations,
+            stiff: (cost.stiff > 0).then_some(record::Stiff { samples: cost.stiff, first: None }),
         })
         .collect()
 }
@@ -185,7 +187,8 @@ pub fn trainer<T: Real>(
         clip: plan.clip,
     };
     let mut trainer = if crate::stage::solves(&program, loss) {
-        let objective = crate::stage::objective(&program, loss)?;
+        let mut objective = crate::stage::objective(&program, loss)?;
+        objective.add_jacobians(crate::solve::implicit(&plan.solvers, Some(&plan.default_solver)))?;
         Trainer::solving(&program, objective, solving(plan), backend, pool, config, source).map_err(|d| *d)?
     } else {
         let gradient = crate::stage::gradient(&program, loss)?;

@@ -12,6 +12,7 @@ pub mod rational;
 pub mod scalar;
 pub mod sinkhorn;
 pub mod special;
+pub mod stability;
 pub mod stats;
 pub mod tableau;
 pub mod trees;

@@ -1,4 +1,4 @@
-//! The proof of a tableau: shape, explicitness, row sums, order conditions, embedded solution, interpolant.
+//! The proof of a tableau: shape, what may be implicit, row sums, order conditions, embedded solution, interpolant.
 //!
 //! [`Tableau`] -> [`Finding`]s, empty if it keeps its claims. Conditions are evaluated in integers over one common
 //! denominator, so they are exact and fast (200 trees at order 8). The stages after this one turn findings into
@@ -18,7 +18,7 @@ pub const MAX_ORDER: u32 = 8;
 pub enum Finding {
     /// Lengths do not fit.
     Shape(ShapeFault),
-    /// An entry on or above the diagonal: the method is not explicit.
+    /// An entry that makes the method more than singly diagonally implicit with an explicit first stage.
     Implicit {
         /// Row of `a`.
         row: usize,
@@ -26,6 +26,8 @@ pub enum Finding {
         column: usize,
         /// The entry.
         value: Rational,
+        /// What it must not be.
+        fault: ImplicitFault,
     },
     /// `c_i` is not the sum of its row, so stages sit at wrong times.
     RowSum {
@@ -44,6 +46,19 @@ pub enum Finding {
     Embedded(EmbeddedFault),
     /// The interpolant is at fault.
     Interpolant(InterpolantFault),
+}
+
+/// What an implicit entry must not be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImplicitFault {
+    /// Above the diagonal: stages depend on each other in a circle.
+    Above,
+    /// In the first stage, whose slope is that at the start of the step.
+    First,
+    /// Not the entry of the diagonal above it: a step has one matrix.
+    NotConstant(Rational),
+    /// In a method for equations with noise.
+    Noise,
 }
 
 /// An order condition that fails.
@@ -86,7 +101,7 @@ pub enum ShapeFault {
         /// s.
         stages: usize,
     },
-    /// A row of `a` has neither `row` nor s entries.
+    /// A row of `a` has neither `row`, nor `row + 1`, nor s entries.
     Row {
         /// The row.
         row: usize,
@@ -145,7 +160,7 @@ pub enum InterpolantFault {
 
 impl Tableau {
     /// Everything that is wrong; empty if the tableau keeps its claims. Order conditions are checked only on a tableau of
-    /// the right shape, explicit, with right row sums; of the conditions that fail, all of the lowest order are given.
+    /// the right shape, at most diagonally implicit, with right row sums; of the conditions that fail, all of the lowest order are given.
     #[must_use]
     pub fn check(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self.shape_faults().into_iter().map(Finding::Shape).collect();
@@ -153,12 +168,19 @@ impl Tableau {
             return findings;
         }
         let stages = self.stages();
+        let gamma = self.gamma();
         for row in 0..stages {
             for column in row..stages {
                 let value = self.stage_weight(row, column);
-                if !value.is_zero() {
-                    findings.push(Finding::Implicit { row, column, value });
-                }
+                let fault = match &gamma {
+                    _ if value.is_zero() => continue,
+                    _ if column > row => ImplicitFault::Above,
+                    _ if self.noise.is_some() => ImplicitFault::Noise,
+                    _ if row == 0 => ImplicitFault::First,
+                    Some(gamma) if value != *gamma => ImplicitFault::NotConstant(gamma.clone()),
+                    _ => continue,
+                };
+                findings.push(Finding::Implicit { row, column, value, fault });
             }
         }
         for row in 0..stages {
@@ -210,7 +232,7 @@ impl Tableau {
         }
         for (row, entries) in self.a.iter().enumerate().take(stages) {
             let len = entries.len();
-            if len != row && len != stages {
+            if len != row && len != row + 1 && len != stages {
                 faults.push(ShapeFault::Row { row, len, stages });
             }
         }

@@ -1,10 +1,12 @@
-//! The coefficients of an explicit Runge-Kutta method: exact ([`Tableau`]) and ready to step with ([`Method`]).
+//! The coefficients of a Runge-Kutta method: exact ([`Tableau`]) and ready to step with ([`Method`]).
 //!
 //! `Tableau` (from a `tableau` declaration) -> `check` -> findings; `Tableau` -> `method` -> f64 coefficients without
-//! their zeros. [`crate::numeric::order`] holds the proof. Deliberately absent: any method's constants.
+//! their zeros. A method is explicit, or singly diagonally implicit with an explicit first stage. [`crate::numeric::order`]
+//! holds the proof, [`crate::numeric::stability`] what follows from coefficients. Deliberately absent: any method's constants.
 
 use super::noise::{NoiseMethod, NoiseTableau};
 use super::rational::{Rational, to_f64};
+use super::stability::{Implicit, StiffnessTest};
 use num_traits::{One, Zero};
 
 /// A Runge-Kutta method of `s` stages in exact numbers:
@@ -15,7 +17,7 @@ pub struct Tableau {
     pub name: String,
     /// Stage times, length s.
     pub c: Vec<Rational>,
-    /// Stage weights, s rows; row i holds its i entries left of the diagonal, or all s of them.
+    /// Stage weights, s rows; row i holds its i entries left of the diagonal, those with the diagonal, or all s of them.
     pub a: Vec<Vec<Rational>>,
     /// Weights of the solution that is propagated, length s.
     pub b: Vec<Rational>,
@@ -80,8 +82,14 @@ impl Tableau {
         last > 0
             && self.c.get(last).is_some_and(One::is_one)
             && self.c.first().is_some_and(Zero::is_zero)
-            && self.b[last].is_zero()
-            && (0..last).all(|j| self.stage_weight(last, j) == self.b[j])
+            && self.stage_weight(0, 0).is_zero()
+            && (0..=last).all(|j| self.stage_weight(last, j) == self.b[j])
+    }
+
+    /// The entry that implicit stages have on the diagonal; `None`: the method is explicit.
+    #[must_use]
+    pub fn gamma(&self) -> Option<Rational> {
+        (0..self.stages()).map(|i| self.stage_weight(i, i)).find(|x| !x.is_zero())
     }
 
     /// Coefficients as f64, zeros left out. Meaningful if [`Tableau::check`] finds nothing.
@@ -91,13 +99,16 @@ impl Tableau {
             row.enumerate().filter(|(_, x)| !x.is_zero()).map(|(j, x)| (j, to_f64(&x))).collect()
         };
         let stages = self.stages();
+        let dense: Vec<Vec<f64>> =
+            (0..stages).map(|i| (0..=i).map(|j| to_f64(&self.stage_weight(i, j))).collect()).collect();
+        let c: Vec<f64> = self.c.iter().map(to_f64).collect();
+        let weights: Vec<f64> = self.b.iter().map(to_f64).collect();
         Method {
             name: self.name.clone(),
             stages,
             order: self.order,
             embedded_order: self.embedded_order(),
-            c: self.c.iter().map(to_f64).collect(),
-            a: (0..stages).map(|i| sparse(&mut (0..i).map(|j| self.stage_weight(i, j)))).collect(),
+            a: (0..stages).map(|i| sparse(&mut (0..=i).map(|j| self.stage_weight(i, j)))).collect(),
             b: sparse(&mut self.b.iter().cloned()),
             error: self
                 .embedded
@@ -110,11 +121,14 @@ impl Tableau {
                 rows.map(|(i, row)| (i, row.iter().map(to_f64).collect())).collect()
             }),
             noise: self.noise.as_ref().map(NoiseTableau::method),
+            implicit: Implicit::new(&dense, &c),
+            stiffness: StiffnessTest::new(&dense, &weights, &c),
+            c,
         }
     }
 }
 
-/// The coefficients of an explicit method, ready to step with.
+/// The coefficients of a method, ready to step with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Method {
     /// For messages and reports.
@@ -127,7 +141,7 @@ pub struct Method {
     pub embedded_order: Option<u32>,
     /// Stage times.
     pub c: Vec<f64>,
-    /// Row i: the non-zero `(j, a_ij)`, ascending in j.
+    /// Row i: the non-zero `(j, a_ij)`, ascending in j; the diagonal is the last.
     pub a: Vec<Vec<(usize, f64)>>,
     /// The non-zero `(i, b_i)`.
     pub b: Vec<(usize, f64)>,
@@ -139,6 +153,10 @@ pub struct Method {
     pub interpolant: Option<Vec<(usize, Vec<f64>)>>,
     /// What it does with noise; `None`: it solves ordinary equations only.
     pub noise: Option<NoiseMethod>,
+    /// How its implicit stages are solved; `None`: all are explicit.
+    pub implicit: Option<Implicit>,
+    /// How an explicit method notices stiffness; `None`: it cannot.
+    pub stiffness: Option<StiffnessTest>,
 }
 
 impl Method {
@@ -146,5 +164,11 @@ impl Method {
     #[must_use]
     pub fn is_adaptive(&self) -> bool {
         !self.error.is_empty()
+    }
+
+    /// Whether a stage stands in its own slope.
+    #[must_use]
+    pub fn is_implicit(&self, stage: usize) -> bool {
+        self.implicit.as_ref().is_some_and(|i| i.stages[stage])
     }
 }

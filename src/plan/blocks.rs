@@ -149,6 +149,9 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
         }),
     };
     objective?;
+    if let (Ok(gradient), Ok(default)) = (&gradient, &default_solver) {
+        super::gradient::refuse_unstable(&mut elab, *gradient, default, block.get("gradient"), span)?;
+    }
     let (optimizer, rate) = optimizer?;
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     let batch = batch? as usize;

@@ -6,6 +6,9 @@
 use super::errors;
 use crate::elaborate::value::Value;
 use crate::elaborate::{Elaborator, Res};
+use crate::ir::{Op, reachable};
+use crate::solve::SolverConfig;
+use crate::source::Span;
 use crate::syntax::ast::Entry;
 
 /// How gradients pass through solves.
@@ -90,4 +93,31 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
         }),
         _ => Ok(Gradient::Auto),
     }
+}
+
+/// Refuses the adjoint and the reversible scheme of an implicit method: both go back in time, where what decayed grows.
+pub fn refuse_unstable(
+    elab: &mut Elaborator<'_>,
+    gradient: Gradient,
+    default: &SolverConfig,
+    entry: Option<&Entry>,
+    block: Span,
+) -> Res<()> {
+    let mode = match gradient {
+        Gradient::Auto | Gradient::Backprop | Gradient::Checkpoint(_) => return Ok(()),
+        Gradient::Reversible(_) => "the reversible scheme",
+        Gradient::Adjoint { .. } => "the adjoint",
+    };
+    let dag = &elab.program.dag;
+    let roots: Vec<_> = elab.program.outputs.iter().map(|(_, id)| *id).collect();
+    let seen = reachable(dag, &roots, |id| matches!(dag.op(id), Op::Stop(_)));
+    let found = dag.ids().filter(|id| seen[id.0 as usize]).find_map(|id| {
+        let Op::Solve(s) = dag.op(id) else { return None };
+        let own = elab.solvers.get(s.solver as usize).map(|c| &**c);
+        let method = &own.unwrap_or(default).method;
+        method.implicit.as_ref().map(|_| (method.name.clone(), dag.node(id).span))
+    });
+    let Some((method, place)) = found else { return Ok(()) };
+    let place = place.filter(|s| !elab.sources.file(s.file).is_std);
+    Err(elab.report(errors::adjoint_of_implicit(mode, &method, entry.map_or(block, |e| e.value.span), place)))
 }

@@ -2,7 +2,8 @@
 
 use crate::diag::{Code, Diagnostic, short};
 use crate::numeric::noise::NoiseFinding;
-use crate::numeric::order::{EmbeddedFault, Finding, ShapeFault};
+use crate::numeric::order::{EmbeddedFault, Finding, ImplicitFault, ShapeFault};
+use crate::numeric::rational::Rational;
 use crate::source::Span;
 
 /// `E0509`
@@ -34,7 +35,11 @@ pub fn tableau_finding(name: &str, f: &Finding, claimed: u32, span: Span, second
                     format!("{len} row{} `a` for {stages} weight{} `b`", s(*len), s(*stages))
                 }
                 ShapeFault::Row { row, len, .. } => {
-                    format!("{len} entr{} in row {row} of `a`, which takes {row}", if *len == 1 { "y" } else { "ies" })
+                    format!(
+                        "{len} entr{} in row {row} of `a`, which takes {row}, or {} with its diagonal",
+                        if *len == 1 { "y" } else { "ies" },
+                        row + 1
+                    )
                 }
                 ShapeFault::Embedded { len, stages } => {
                     format!("{len} weight{} `b_err` for {stages} weight{} `b`", s(*len), s(*stages))
@@ -44,15 +49,9 @@ pub fn tableau_finding(name: &str, f: &Finding, claimed: u32, span: Span, second
                 }
             };
             Diagnostic::new(Code::TableauShape, format!("the tableau `{name}` has {what}"), span, "sizes do not fit")
-                .help("for s stages: s times `c`, s rows `a` (row i with i entries, counted from 0), s weights `b`")
+                .help("for s stages: s times `c`, s rows `a` (row i with i entries, counted from 0; one more if its stage is implicit), s weights `b`")
         }
-        Finding::Implicit { row, column, value } => Diagnostic::new(
-            Code::TableauImplicit,
-            format!("the tableau `{name}` is implicit: a[{row}][{column}] is {value}"),
-            span,
-            "on or right of the diagonal",
-        )
-        .help("a stage may use earlier stages only: entries from the diagonal on must be 0"),
+        Finding::Implicit { row, column, value, fault } => implicit(name, (*row, *column), value, fault, span),
         Finding::RowSum { row, c, sum, gap } => {
             let d = Diagnostic::new(
                 Code::TableauRowSum,
@@ -121,6 +120,38 @@ pub fn noise_finding(name: &str, f: &NoiseFinding, span: Span) -> Diagnostic {
     };
     Diagnostic::new(Code::TableauNoise, message, span, label)
         .help("for s stages: s rows `a`, `drift`, `diffusion`, s times `c`, and four rows `b` of s weights, as in `flowc std sriw1`; conditions are those of Rößler (2010), theorem 5.1")
+}
+
+fn implicit(
+    name: &str,
+    (row, column): (usize, usize),
+    value: &Rational,
+    fault: &ImplicitFault,
+    span: Span,
+) -> Diagnostic {
+    let (message, label, cure) = match fault {
+        ImplicitFault::Above => (
+            format!("the tableau `{name}` is fully implicit: a[{row}][{column}] is {value}"),
+            "right of the diagonal",
+            "a stage may use the stages before it and itself: entries right of the diagonal must be 0",
+        ),
+        ImplicitFault::First => (
+            format!("the first stage of the tableau `{name}` is implicit: a[0][0] is {value}"),
+            "this must be 0",
+            "the first stage is the slope at the start of a step; put one before yours, with weight 0: backward Euler is `c: [0, 1], a: [[], [0, 1]], b: [0, 1]`",
+        ),
+        ImplicitFault::NotConstant(_) => (
+            format!("the diagonal of the tableau `{name}` is not constant: a[{row}][{column}] is {value}"),
+            "another number than the one above",
+            "implicit stages of a step share one matrix, so they have one number on the diagonal; `flowc std kvaerno5` shows one",
+        ),
+        ImplicitFault::Noise => (
+            format!("the tableau `{name}` has `noise` and is implicit: a[{row}][{column}] is {value}"),
+            "on the diagonal",
+            "methods for equations with noise are explicit here: this entry must be 0",
+        ),
+    };
+    Diagnostic::new(Code::TableauImplicit, message, span, label).help(cure)
 }
 
 fn embedded(name: &str, e: &EmbeddedFault, span: Span) -> Diagnostic {

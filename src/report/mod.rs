@@ -15,5 +15,6 @@ mod project;
 mod real;
 pub mod record;
 mod sections;
+pub mod stiffness;
 pub mod summary;
 mod tables;

@@ -249,6 +249,21 @@ pub struct SolverStatistics {
     pub per_sample: Option<Spread>,
     /// Bytes kept for the gradient, and what storing everything would have kept.
     pub bytes: Option<(u64, u64)>,
+    /// Jacobians of implicit stages, each factorised once; 0 for an explicit method.
+    #[serde(default)]
+    pub factorisations: u64,
+    /// Where an explicit method found the equations stiff.
+    #[serde(default)]
+    pub stiff: Option<Stiff>,
+}
+
+/// Samples whose steps stability held down, not the error (Hairer and Wanner II, IV.2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stiff {
+    /// How many; in training, over all steps.
+    pub samples: u64,
+    /// The first of them, with time and step, where it is known.
+    pub first: Option<(u64, f64, f64)>,
 }
 
 /// Least, mean and greatest.

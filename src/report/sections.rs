@@ -7,7 +7,7 @@ use super::charts::{self, COLOURS, SPEEDS, Stage};
 use super::frame::escape;
 use super::record::{Points, RunRecord};
 use super::summary::{Arm, Row, error_note, origins};
-use super::{highlight, images, number, tables};
+use super::{highlight, images, number, stiffness, tables};
 
 /// Points per picture, and in all of a page's sample pictures.
 const POINTS: usize = 2_000;
@@ -384,7 +384,11 @@ impl Page<'_> {
     pub fn cost(&self) -> String {
         let solver = tables::solver(&self.arms);
         let head = if solver.is_empty() { "" } else { "<h3>Solver</h3>" };
-        section("cost", "Cost", &format!("{}{head}{solver}", tables::costs(self.record, &self.arms)))
+        let notes: String = stiffness::notes(self.record)
+            .iter()
+            .map(|note| format!("<p class=\"q\">{}{}.</p>", note[..1].to_uppercase(), escape(&note[1..])))
+            .collect();
+        section("cost", "Cost", &format!("{}{head}{solver}{notes}", tables::costs(self.record, &self.arms)))
     }
 
     pub fn spec(&self) -> String {

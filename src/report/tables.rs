@@ -215,6 +215,7 @@ pub(super) fn expectations(list: &[Expectation]) -> String {
 pub(super) fn solver(arms: &[Arm<'_>]) -> String {
     let every = || arms.iter().flat_map(|a| &a.cells).flat_map(|c| &c.solver);
     let (backward, kept) = (every().any(|s| s.evaluations_backward > 0), every().any(|s| s.bytes.is_some()));
+    let implicit = every().any(|s| s.factorisations > 0);
     let column = |shown: bool, text: String| if shown { format!("<td class=\"n\">{text}</td>") } else { String::new() };
     let mut body = String::new();
     for (i, arm) in arms.iter().enumerate() {
@@ -241,12 +242,13 @@ pub(super) fn solver(arms: &[Arm<'_>]) -> String {
             );
             let _ = write!(
                 body,
-                "<tr><th>{}</th><td>{}</td><td><code>{}</code></td><td class=\"n\">{}</td>{}<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{spread}</td>{}</tr>",
+                "<tr><th>{}</th><td>{}</td><td><code>{}</code></td><td class=\"n\">{}</td>{}{}<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{spread}</td>{}</tr>",
                 if k == 0 { arm_label(arms, i) } else { String::new() },
                 escape(phase),
                 escape(&all[0].solver),
                 mean(|s| s.evaluations),
                 column(backward, mean(|s| s.evaluations_backward)),
+                column(implicit, mean(|s| s.factorisations)),
                 mean(|s| s.accepted),
                 mean(|s| s.rejected),
                 column(kept, bytes),
@@ -257,9 +259,10 @@ pub(super) fn solver(arms: &[Arm<'_>]) -> String {
         return body;
     }
     let backward = if backward { "<th class=\"n\">backward</th>" } else { "" };
+    let implicit = if implicit { "<th class=\"n\">Jacobians factorised</th>" } else { "" };
     let kept = if kept { "<th class=\"n\">kept of store-all</th>" } else { "" };
     scrolling(&format!(
-        "<table><thead><tr><th>arm</th><th>phase</th><th>solver</th><th class=\"n\">evaluations</th>{backward}<th class=\"n\">accepted</th><th class=\"n\">rejected</th><th class=\"n\">per sample min / mean / max</th>{kept}</tr></thead><tbody>{body}</tbody></table>"
+        "<table><thead><tr><th>arm</th><th>phase</th><th>solver</th><th class=\"n\">evaluations</th>{backward}{implicit}<th class=\"n\">accepted</th><th class=\"n\">rejected</th><th class=\"n\">per sample min / mean / max</th>{kept}</tr></thead><tbody>{body}</tbody></table>"
     ))
 }
 

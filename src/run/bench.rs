@@ -6,7 +6,7 @@ use super::Real;
 use super::buffer::Aligned;
 use super::solving::Cost;
 use super::unit::Desk;
-use crate::solve::{Room, SampleCount, Tape};
+use crate::solve::{BackRun, Room, SampleCount, Tape};
 
 /// What a worker has for itself.
 pub(super) struct Bench<T> {
@@ -48,6 +48,8 @@ impl<T: Real> Bench<T> {
                 evaluations: u64::from(c.evaluations),
                 accepted: u64::from(c.accepted),
                 rejected: u64::from(c.rejected),
+                factorisations: u64::from(c.factorisations),
+                stiff: u64::from(c.stiff.is_some()),
                 steps_range: (steps, steps),
                 ..Cost::default()
             };
@@ -56,9 +58,10 @@ impl<T: Real> Bench<T> {
     }
 
     /// Adds the pass back over the march of a chunk.
-    pub fn returned(&mut self, solve: usize, evaluations: u64, bytes: (u64, u64)) {
+    pub fn returned(&mut self, solve: usize, run: &BackRun, bytes: (u64, u64)) {
         let cost = &mut self.costs[solve];
-        cost.backward += evaluations;
+        cost.backward += run.evaluations + run.again;
+        cost.factorisations += run.factorisations;
         cost.bytes = (cost.bytes.0.max(bytes.0), cost.bytes.1.max(bytes.1));
     }
 }

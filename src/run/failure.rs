@@ -32,10 +32,20 @@ pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Op
                             "its step became too small",
                             "the field changes too fast there, or its state runs to infinity in finite time: bound the field, loosen `rtol` and `atol`, or end before that time",
                         ),
+                        Cause::TooManySteps if worst.stiff.is_some() => (
+                            Code::TooManySteps,
+                            "it took too many steps",
+                            "the equation is stiff there: steps of an explicit method stay small whatever the tolerance; take an implicit one, e.g. `solver: kvaerno5(rtol: 1e-5, atol: 1e-5)`",
+                        ),
                         Cause::TooManySteps => (
                             Code::TooManySteps,
                             "it took too many steps",
-                            "loosen `rtol` and `atol`, allow more with `max_steps`, or train a smoother field; where something decays much faster than the span is long (a stiff equation), steps of an explicit method stay small whatever the tolerance",
+                            "loosen `rtol` and `atol`, allow more with `max_steps`, or train a smoother field; where something decays much faster than the span is long (a stiff equation), take an implicit method: `kvaerno5`",
+                        ),
+                        Cause::NoConvergence => (
+                            Code::NoConvergence,
+                            "the equations of its implicit stages have no solution that Newton's iteration finds,",
+                            "take smaller steps, or steps by a tolerance, e.g. `kvaerno5(rtol: 1e-5, atol: 1e-5)`; where the field jumps or has a pole, no step is small enough",
                         ),
                         Cause::NonFinite => (
                             Code::NonFiniteState,
@@ -49,7 +59,16 @@ pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Op
                     let words = format!(
                         "sample {sample} cannot be solved: {why} at t = {t} with step {h}, {share} % of the way"
                     );
-                    found = Some((worst.progress, Box::new(Diagnostic::bare(code, words).help(cure))));
+                    let diagnostic = Diagnostic::bare(code, words).help(cure);
+                    let diagnostic = match worst.stiff {
+                        Some(at) => diagnostic.note(format!(
+                            "from t = {} on, steps of {} and less were held down by stability, not by the error",
+                            short(at.t),
+                            short(at.h)
+                        )),
+                        None => diagnostic,
+                    };
+                    found = Some((worst.progress, Box::new(diagnostic)));
                 }
             }
         }

@@ -95,7 +95,7 @@ pub struct Forward<T: Real> {
 #[derive(Clone, Copy)]
 pub(super) struct Packed<'a, T> {
     pub unit: &'a [T],
-    pub diffusion: Option<&'a [T]>,
+    pub companion: Option<&'a [T]>,
 }
 
 /// A segment with its kernel.
@@ -145,6 +145,8 @@ pub(super) enum Role<T: Real> {
         at: Option<Times>,
         count: usize,
         noise: Option<Box<Diffusion<T>>>,
+        /// For an implicit solver.
+        jacobian: Option<Box<Step<T>>>,
     },
 }
 
@@ -194,9 +196,9 @@ impl<T: Real> Forward<T> {
             packed
         };
         let packed: Vec<(Aligned<T>, Option<Aligned<T>>)> =
-            self.steps.iter().map(|step| (pack(step), step.diffusion().map(pack))).collect();
+            self.steps.iter().map(|step| (pack(step), step.companion().map(pack))).collect();
         let packed: Vec<Packed<'_, T>> =
-            packed.iter().map(|(unit, d)| Packed { unit, diffusion: d.as_deref() }).collect();
+            packed.iter().map(|(unit, c)| Packed { unit, companion: c.as_deref() }).collect();
         let chunk = solvers.iter().filter_map(|s| s.chunk).max().unwrap_or(0);
         let unit = UNIT.max(chunk.next_multiple_of(LANES));
         let mut values: Vec<Vec<T>> =
@@ -300,7 +302,7 @@ impl<T: Real> Step<T> {
             Segment::Map { columns, .. } => {
                 Role::Map(layout.output_row.iter().zip(columns).map(|(&row, &c)| (row, widths[c], c)).collect())
             }
-            Segment::Solve { components, span, inits, results, solver, at, noise, rhs: spec } => {
+            Segment::Solve { components, span, inits, results, solver, at, noise, jacobian, rhs: spec } => {
                 let mut firsts = Vec::new();
                 let mut dim = 0;
                 for (_, shape) in components {
@@ -323,16 +325,23 @@ impl<T: Real> Step<T> {
                         Some(Box::new(Diffusion { step, rows, site: rng::site(&n.site) }))
                     }
                 };
-                Role::Solve { rows, dim, span, inits, results, solver: *solver, at: at.clone(), count, noise, firsts }
+                let jacobian = match jacobian {
+                    None => None,
+                    Some(unit) => {
+                        Some(Box::new(Step::of("jacobian", unit, program, prologue, table, widths, backend)?))
+                    }
+                };
+                let (solver, at) = (*solver, at.clone());
+                Role::Solve { rows, dim, span, inits, results, solver, at, count, noise, jacobian, firsts }
             }
         };
         Ok(step)
     }
 
-    /// The diffusion of a solve with noise.
-    pub fn diffusion(&self) -> Option<&Step<T>> {
+    /// The other unit of a solve: the diffusion of one with noise, the Jacobian of one that is solved implicitly.
+    pub fn companion(&self) -> Option<&Step<T>> {
         match &self.role {
-            Role::Solve { noise, .. } => noise.as_ref().map(|n| &n.step),
+            Role::Solve { noise, jacobian, .. } => noise.as_ref().map(|n| &n.step).or(jacobian.as_deref()),
             Role::Map(_) => None,
         }
     }

@@ -6,7 +6,7 @@
 
 use super::Real;
 use super::bench::Bench;
-use super::forward::{From, Request, Role};
+use super::forward::{From, Packed, Request, Role};
 use super::lanes::{add_lanes, lanes_of, pad};
 use super::objective::{Back, BackFeed, Fed, Given, Objective};
 use super::pool::Stop;
@@ -79,9 +79,13 @@ impl<T: Real> Objective<T> {
         Ok(Ok(loss))
     }
 
-    fn transposed<'a>(&'a self, packed: &[&'a [T]], step: usize) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
+    fn transposed<'a>(
+        &'a self,
+        (own, packed): (&Packed<'a, T>, &[&'a [T]]),
+        step: usize,
+    ) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
         let Back::Solve { record, back, shared, bars, .. } = &self.backs[step] else { return Ok(None) };
-        let value = right_hand_side(&self.forward.steps[step], packed[step])?;
+        let value = right_hand_side(&self.forward.steps[step], own)?;
         let part = |part: usize| (&*self.parts[part].kernel, packed[self.number(part)]);
         let made = KernelTransposed::new(value, part(*record), part(*back), shared, bars);
         Ok(Some(made.ok_or_else(|| internal("a right-hand side and its transpose do not fit"))?))
@@ -112,7 +116,7 @@ impl<T: Real> Objective<T> {
         bench: &mut Bench<T>,
     ) -> Result<Result<(), SolveError>, Stop> {
         let step = &self.forward.steps[i];
-        let Some(rhs) = self.transposed(packed, i)? else {
+        let Some(rhs) = self.transposed((&pass.packed[i], packed), i)? else {
             let counts = &mut bench.counts[..samples.len()];
             let solved =
                 pass.solve(step, &pass.packed[i], &self.solvers[solve], samples, &mut bench.desk, counts)?.map(|_| ());
@@ -198,7 +202,8 @@ impl<T: Real> Objective<T> {
         slot: &mut [T],
     ) -> Result<Result<(), SolveError>, Stop> {
         let step = &self.forward.steps[i];
-        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(packed, i)?, &self.backs[i])
+        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) =
+            (self.transposed((&pass.packed[i], packed), i)?, &self.backs[i])
         else {
             return Err(internal("a solve without a transpose").into());
         };
@@ -279,7 +284,7 @@ impl<T: Real> Objective<T> {
                 }
             }
         }
-        bench.returned(solve, run.evaluations + run.again, bytes);
+        bench.returned(solve, &run, bytes);
         Ok(Ok(()))
     }
 }

@@ -132,10 +132,10 @@ impl<T: Real> Objective<T> {
         Ok(Objective { loss: plan.loss, backs, parts, solvers, mode: solving.mode, forward })
     }
 
-    /// Kernels and their maps: those of the segments, of their diffusions, then those of the pass back.
+    /// Kernels and their maps: those of the segments, of their companions, then those of the pass back.
     pub fn parts(&self) -> impl Iterator<Item = (&dyn Kernel<T>, &ThetaMap)> {
         let steps = &self.forward.steps;
-        let segments = steps.iter().chain(steps.iter().filter_map(Step::diffusion));
+        let segments = steps.iter().chain(steps.iter().filter_map(Step::companion));
         let segments = segments.map(|s| (&*s.kernel, &s.theta_map));
         segments.chain(self.parts.iter().map(|p| (&*p.kernel, &p.theta_map)))
     }
@@ -143,13 +143,13 @@ impl<T: Real> Objective<T> {
     /// The parameters of the segments among those of all parts.
     pub(super) fn packed<'a>(&self, all: &[&'a [T]]) -> Vec<Packed<'a, T>> {
         let steps = &self.forward.steps;
-        let mut diffusion = steps.len();
+        let mut next = steps.len();
         let mut of = |(i, step): (usize, &Step<T>)| {
-            let own = step.diffusion().map(|_| {
-                diffusion += 1;
-                all[diffusion - 1]
+            let companion = step.companion().map(|_| {
+                next += 1;
+                all[next - 1]
             });
-            Packed { unit: all[i], diffusion: own }
+            Packed { unit: all[i], companion }
         };
         steps.iter().enumerate().map(&mut of).collect()
     }
@@ -162,7 +162,7 @@ impl<T: Real> Objective<T> {
     /// The number of the part of a transpose among all parts.
     pub(super) fn number(&self, part: usize) -> usize {
         let steps = &self.forward.steps;
-        steps.len() + steps.iter().filter(|s| s.diffusion().is_some()).count() + part
+        steps.len() + steps.iter().filter(|s| s.companion().is_some()).count() + part
     }
 
     pub fn bench(&self, chunk: usize, workers: usize) -> Bench<T> {

@@ -65,6 +65,10 @@ pub struct Cost {
     pub accepted: u64,
     /// Steps tried in vain.
     pub rejected: u64,
+    /// Jacobians, forward and back, each factorised once.
+    pub factorisations: u64,
+    /// Samples, over all steps of training, that an explicit method found to be stiff.
+    pub stiff: u64,
     /// Fewest and most attempted steps of a sample.
     pub steps_range: (u32, u32),
     /// Most bytes that one chunk kept, and that it would have kept with records of all stages.
@@ -85,6 +89,8 @@ impl Cost {
             backward: self.backward + other.backward,
             accepted: self.accepted + other.accepted,
             rejected: self.rejected + other.rejected,
+            factorisations: self.factorisations + other.factorisations,
+            stiff: self.stiff + other.stiff,
             steps_range: (a.0.min(b.0), a.1.max(b.1)),
             bytes: (self.bytes.0.max(other.bytes.0), self.bytes.1.max(other.bytes.1)),
         }

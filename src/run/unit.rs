@@ -192,10 +192,10 @@ impl<T: Real> Pass<'_, T> {
         counts: &mut [SampleCount],
     ) -> Result<Result<u64, SolveError>, Stop> {
         self.prepare(step, samples, desk)?;
-        let rhs = right_hand_side(step, packed.unit)?;
+        let rhs = right_hand_side(step, packed)?;
         let given = std::mem::take(&mut desk.given);
         let problem = problem(step, &rhs, samples.len(), &given);
-        let solved = if let (Role::Solve { noise: Some(n), .. }, Some(packed)) = (&step.role, packed.diffusion) {
+        let solved = if let (Role::Solve { noise: Some(n), .. }, Some(packed)) = (&step.role, packed.companion) {
             let caps = n.rows.captures.len();
             let mut captures = Aligned::zeros(caps * samples.len().next_multiple_of(LANES));
             self.capture(&n.step, caps, samples, &desk.columns, &mut captures);
@@ -285,12 +285,19 @@ pub(super) fn column(tile: usize, width: usize) -> Range<usize> {
 }
 
 /// The right-hand side of a solve.
-pub(super) fn right_hand_side<'a, T: Real>(step: &'a Step<T>, packed: &'a [T]) -> Result<KernelRhs<'a, T>, Stop> {
-    let Role::Solve { rows, .. } = &step.role else {
+pub(super) fn right_hand_side<'a, T: Real>(
+    step: &'a Step<T>,
+    packed: &Packed<'a, T>,
+) -> Result<KernelRhs<'a, T>, Stop> {
+    let Role::Solve { rows, jacobian, .. } = &step.role else {
         return Err(internal("a map is not a solve").into());
     };
-    KernelRhs::new(&*step.kernel, packed, rows.clone())
-        .ok_or_else(|| internal("a right-hand side does not have the rows of its solve").into())
+    let rhs = KernelRhs::new(&*step.kernel, packed.unit, rows.clone());
+    let rhs = match (jacobian, packed.companion) {
+        (Some(jacobian), Some(packed)) => rhs.and_then(|rhs| rhs.with_jacobian(&*jacobian.kernel, packed)),
+        _ => rhs,
+    };
+    rhs.ok_or_else(|| internal("a right-hand side does not have the rows of its solve").into())
 }
 
 /// The problem of a solve that is given all it needs.

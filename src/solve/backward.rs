@@ -40,6 +40,8 @@ pub struct BackRun {
     pub evaluations: u64,
     /// Stages that were computed again for want of a record.
     pub again: u64,
+    /// Jacobians of implicit stages, each factorised once.
+    pub factorisations: u64,
 }
 
 impl<T: Real> Plan<'_, T> {

@@ -8,6 +8,7 @@ use super::config::{CHUNK, ConfigError, SolverConfig, Steps};
 use super::dense::Dense;
 use super::failure::{LaneFailure, SolveError};
 use super::forward::{ChunkRun, Keep, run_chunk};
+use super::newton::Accuracy;
 use super::pair::Pair;
 use super::real::Real;
 use super::rhs::{Rhs, Transposed};
@@ -157,6 +158,8 @@ pub struct Plan<'a, T: Real> {
     pub(super) controlled: usize,
     /// A pair of states marches instead of one.
     pub(super) pair: Option<Pair<T>>,
+    /// How far implicit stages are solved.
+    pub(super) accuracy: Accuracy<T>,
     chunk: usize,
 }
 
@@ -177,6 +180,9 @@ impl<'a, T: Real> Plan<'a, T> {
             return Err(ConfigError::BadRows);
         }
         let method = &config.method;
+        if method.implicit.is_some() && rhs.jacobian_scratch().is_none() {
+            return Err(ConfigError::NoJacobian { method: method.name.clone() });
+        }
         let extra_stage = problem.observe.count() > 0 && !method.fsal && Dense::needs_end_slope(method);
         let end_slot = if extra_stage { method.stages } else { method.stages - 1 };
         let adaptive = matches!(config.steps, Steps::Adaptive(_));
@@ -194,6 +200,7 @@ impl<'a, T: Real> Plan<'a, T> {
             end_slot,
             controlled: rhs.dim(),
             pair: None,
+            accuracy: Accuracy::new(config),
             chunk: chunk.next_multiple_of(LANES),
         })
     }
@@ -254,9 +261,11 @@ impl<'a, T: Real> Plan<'a, T> {
         rhs: &dyn Transposed<T>,
         tape: &mut Tape<T>,
     ) -> Result<ChunkRun, SolveError> {
+        // An implicit stage is recorded at its solution, which the march does not evaluate.
+        let stages = if self.config.method.implicit.is_some() { 0 } else { self.recorded_stages().len() };
         let records = if tape.budget == 0 { 0 } else { rhs.record_rows() * LANES };
         match &self.pair {
-            None => tape.begin(self.sizes.slots, self.recorded_stages().len(), records),
+            None => tape.begin(self.sizes.slots, stages, records),
             Some(pair) => {
                 // Beside what the method by itself would keep.
                 tape.begin(self.config.method.stages, pair.stages.1, 0);

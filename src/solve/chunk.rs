@@ -4,9 +4,11 @@
 //! chunk; which sample stands there changes only by packing, which keeps the order.
 
 use super::control::Clock;
+use super::newton::Newton;
 use super::real::Real;
 use super::rhs::Rhs;
 use super::statistics::SampleCount;
+use super::stiffness::Suspicion;
 use crate::backend::{LANES, PANEL};
 
 /// What stands in a column besides its state.
@@ -28,6 +30,10 @@ pub(super) struct Lane {
     pub done: bool,
     /// Whether this sweep's step was accepted.
     pub accepted: bool,
+    /// Whether an implicit stage of this sweep did not converge, and the evaluations that such stages took.
+    pub stalled: bool,
+    pub iterations: u32,
+    pub suspicion: Suspicion,
     pub count: SampleCount,
 }
 
@@ -139,6 +145,7 @@ pub struct Workspace<T> {
     pub(super) lanes: Vec<Lane>,
     /// Gathered error of each column.
     pub(super) errors: Vec<f64>,
+    pub(super) newton: Newton<T>,
 }
 
 /// Sizes of the blocks of a tile.

@@ -22,6 +22,14 @@ pub struct SolverConfig {
     pub chunk: Option<usize>,
 }
 
+/// Which solvers of a plan are implicit, by their index; `u32::MAX` is the one of the enclosing block.
+pub fn implicit<'a>(solvers: &'a [SolverConfig], default: Option<&'a SolverConfig>) -> impl Fn(u32) -> bool + 'a {
+    move |index| {
+        let config = if index == u32::MAX { default } else { solvers.get(index as usize) };
+        config.is_some_and(|c| c.method.implicit.is_some())
+    }
+}
+
 /// How steps are chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Steps {
@@ -134,6 +142,16 @@ pub enum ConfigError {
         /// The method.
         method: String,
     },
+    /// An implicit method, and a right-hand side without a Jacobian.
+    NoJacobian {
+        /// The method.
+        method: String,
+    },
+    /// An implicit method, and the reversible scheme.
+    NotReversible {
+        /// The method.
+        method: String,
+    },
     /// An equation with noise, and a method that does not know what to do with it.
     NotStochastic {
         /// The method.
@@ -174,6 +192,10 @@ impl std::fmt::Display for ConfigError {
             ConfigError::NoErrorEstimate { method } => {
                 write!(f, "`{method}` has no error estimate, so it cannot choose its steps by a tolerance")
             }
+            ConfigError::NoJacobian { method } => {
+                write!(f, "`{method}` is implicit, and the right-hand side has no Jacobian")
+            }
+            ConfigError::NotReversible { method } => write!(f, "`{method}` is implicit, and has no reversible scheme"),
             ConfigError::NotStochastic { method } => write!(f, "`{method}` cannot solve equations with noise"),
             ConfigError::BadValue { name, value, must } => write!(f, "{name} is {value}, but must be {must}"),
             ConfigError::BadLength { name, len, want } => write!(f, "{name} has {len} numbers instead of {want}"),

@@ -83,6 +83,16 @@ impl Clock {
         } else {
             c.min_factor
         };
+        self.retry(factor)
+    }
+
+    /// Judges a step whose implicit stages did not converge: their iteration converges if the step is short enough
+    /// (`radau5.f` halves it).
+    pub fn stall(&mut self) -> Verdict {
+        self.retry(0.5)
+    }
+
+    fn retry(&mut self, factor: f64) -> Verdict {
         self.wanted = self.h * factor;
         self.after_rejection = true;
         let reach = 16.0 * f64::EPSILON * self.t.abs().max(self.span * 1e-6);

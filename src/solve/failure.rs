@@ -1,6 +1,7 @@
 //! Why a solve fails: values, never panics.
 
 use super::config::ConfigError;
+use super::statistics::StiffStep;
 
 /// A sample that cannot be brought to its end time.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct LaneFailure {
     pub progress: f64,
     /// Why.
     pub cause: Cause,
+    /// Where an explicit method found the equation stiff.
+    pub stiff: Option<StiffStep>,
 }
 
 impl LaneFailure {
@@ -33,6 +36,8 @@ pub enum Cause {
     TooManySteps,
     /// The state, its slope or the error estimate is infinite or not a number, however small the step.
     NonFinite,
+    /// Implicit stages do not converge, however small the step.
+    NoConvergence,
 }
 
 /// What a solve reports instead of a solution.
@@ -81,6 +86,7 @@ impl std::fmt::Display for SolveError {
                     Cause::StepTooSmall => "the step became too small",
                     Cause::TooManySteps => "too many steps",
                     Cause::NonFinite => "the state is not finite",
+                    Cause::NoConvergence => "implicit stages do not converge",
                 };
                 write!(f, "{why} at t = {t}, h = {h:e}, in sample {sample}")?;
                 if *count > 1 { write!(f, " ({count} samples failed)") } else { Ok(()) }

@@ -5,6 +5,7 @@ use super::chunk::{Lane, Sizes, SweepLog, Workspace, panels, tile_panels};
 use super::config::{StepControl, Steps};
 use super::control::{Clock, Law, Verdict};
 use super::failure::{Cause, LaneFailure, SolveError};
+use super::newton::Newton;
 use super::real::Real;
 use super::rhs::Transposed;
 use super::room::place;
@@ -104,13 +105,14 @@ pub(super) fn run_chunk<'a, T: Real>(
 /// Evaluates a stage: its number, its inputs, where its slopes go.
 pub(super) type Evaluate<'a, T> = &'a mut dyn FnMut(usize, &[T], &mut [T]) -> Result<(), SolveError>;
 
-/// The blocks of one tile: states before and after the step, `[dim][LANES]`, slopes, `[slot][dim][LANES]`, and inputs, in
-/// which captures stand.
+/// The blocks of one tile: states before and after the step, `[dim][LANES]`, slopes, `[slot][dim][LANES]`, inputs, in which
+/// captures stand, and room for implicit stages.
 pub(super) struct Tile<'a, T> {
     pub y: &'a [T],
     pub y_new: &'a mut [T],
     pub k: &'a mut [T],
     pub inputs: &'a mut [T],
+    pub newton: &'a mut Newton<T>,
 }
 
 impl<T: Real> Plan<'_, T> {
@@ -118,7 +120,7 @@ impl<T: Real> Plan<'_, T> {
     /// whether slot 0 holds the slopes already. Slopes come from `evaluate(stage, inputs, slopes)`.
     pub(super) fn stages(
         &self,
-        tile: Tile<'_, T>,
+        mut tile: Tile<'_, T>,
         at: impl Fn(usize) -> (f64, f64),
         h: &Lanes<T>,
         first_slopes: bool,
@@ -127,27 +129,36 @@ impl<T: Real> Plan<'_, T> {
     ) -> Result<(), SolveError> {
         let (method, map) = (&self.config.method, self.rhs.rows());
         let (dim, block) = (self.sizes.dim, self.sizes.dim * LANES);
-        let Tile { y, y_new, k, inputs } = tile;
         let last = method.stages - 1;
+        tile::place_time(tile.inputs, map, panels, |l| at(l).0);
+        self.begin_implicit(&mut tile, h, panels)?;
         if !first_slopes {
-            tile::place_state(inputs, map, y, panels);
-            tile::place_time(inputs, map, panels, |l| at(l).0);
-            evaluate(0, inputs, &mut k[..block])?;
+            tile::place_state(tile.inputs, map, tile.y, panels);
+            evaluate(0, tile.inputs, &mut tile.k[..block])?;
         }
         for stage in 1..method.stages {
-            let (before, here) = k.split_at_mut(stage * block);
-            let slopes = Slopes { k: before, dim };
             let weights = &self.weights.a[stage];
-            if method.fsal && stage == last {
-                // The last stage of these methods stands at the new state.
-                tile::advance(y_new, Some, y, slopes, weights, h, panels);
-                tile::place_state(inputs, map, y_new, panels);
-            } else {
-                tile::advance(inputs, |row| map.state[row], y, slopes, weights, h, panels);
+            tile::place_time(tile.inputs, map, panels, |l| at(l).0 + method.c[stage] * at(l).1);
+            // The last stage of these methods stands at the new state.
+            let ends = method.fsal && stage == last;
+            if method.is_implicit(stage) {
+                self.implicit_stage(&mut tile, stage, h, panels, evaluate)?;
+                if ends {
+                    tile::advance(tile.y_new, Some, tile.y, Slopes { k: tile.k, dim }, weights, h, panels);
+                }
+                continue;
             }
-            tile::place_time(inputs, map, panels, |l| at(l).0 + method.c[stage] * at(l).1);
-            evaluate(stage, inputs, &mut here[..block])?;
+            let (before, here) = tile.k.split_at_mut(stage * block);
+            let slopes = Slopes { k: before, dim };
+            if ends {
+                tile::advance(tile.y_new, Some, tile.y, slopes, weights, h, panels);
+                tile::place_state(tile.inputs, map, tile.y_new, panels);
+            } else {
+                tile::advance(tile.inputs, |row| map.state[row], tile.y, slopes, weights, h, panels);
+            }
+            evaluate(stage, tile.inputs, &mut here[..block])?;
         }
+        let Tile { y, y_new, k, inputs, .. } = tile;
         if !method.fsal {
             tile::advance(y_new, Some, y, Slopes { k, dim }, &self.weights.b, h, panels);
         }
@@ -193,6 +204,7 @@ impl<T: Real> March<'_, '_, T> {
             if let Some(error) = failures {
                 return Err(error);
             }
+            self.look_for_stiffness();
             if let Some(each) = self.keep.each.take() {
                 each(self)?;
                 self.keep.each = Some(each);
@@ -285,7 +297,8 @@ impl<T: Real> March<'_, '_, T> {
                 None => status(rhs.eval(inputs, slopes, scratch, panels)),
             }
         };
-        let blocks = Tile { y, y_new: &mut *y_new, k: &mut *k, inputs };
+        let newton = &mut self.ws.newton;
+        let blocks = Tile { y, y_new: &mut *y_new, k: &mut *k, inputs, newton };
         let at = |l: usize| (lanes[l].t, lanes[l].h);
         match &plan.pair {
             None => plan.stages(blocks, at, &h, self.first_slopes, panels, &mut evaluate)?,
@@ -307,6 +320,11 @@ impl<T: Real> March<'_, '_, T> {
         for (error, gathered) in self.ws.errors[tile * LANES..].iter_mut().zip(&gathered[..panels * PANEL]) {
             *error = gathered.to_f64();
         }
+        if plan.config.method.implicit.is_some() {
+            for (l, lane) in self.ws.lanes[tile * LANES..(tile + 1) * LANES].iter_mut().enumerate() {
+                (lane.stalled, lane.iterations) = (self.ws.newton.failed[l], self.ws.newton.evaluations[l]);
+            }
+        }
         Ok(())
     }
 
@@ -316,9 +334,16 @@ impl<T: Real> March<'_, '_, T> {
         let adaptive = self.control.is_some();
         let max_steps = self.plan.config.max_steps;
         let dim = self.plan.controlled;
-        let stages = self.plan.stages_of_step() as u32 - 1;
+        // Of implicit stages, lanes have counted the evaluations themselves.
+        let implicit = self.plan.config.method.implicit.as_ref();
+        let counted = implicit.map_or(0, |i| i.stages.iter().filter(|&&implicit| implicit).count());
+        let stages = (self.plan.stages_of_step() - 1 - counted) as u32;
+        let factorisations = u32::from(implicit.is_some());
         let new_first_stage = !self.first_slopes;
         let shared = self.control.filter(|c| c.joint).map(|c| {
+            if self.ws.lanes[..columns].iter().any(|lane| !lane.done && lane.stalled) {
+                return (self.shared.stall(), false);
+            }
             let mut all = (0.0, 0);
             for (lane, &error) in self.ws.lanes[..columns].iter().zip(&self.ws.errors) {
                 if !lane.done {
@@ -335,8 +360,12 @@ impl<T: Real> March<'_, '_, T> {
                 continue;
             }
             // As if alone: a rejected step's first slopes would have been kept.
-            lane.count.evaluations += stages + u32::from(new_first_stage && !lane.clock.after_rejection);
+            lane.count.evaluations +=
+                stages + u32::from(new_first_stage && !lane.clock.after_rejection) + lane.iterations;
+            lane.count.factorisations += factorisations;
             let (verdict, finite) = match (&self.control, shared) {
+                (None, _) if lane.stalled => (Verdict::TooSmall, false),
+                (Some(_), None) if lane.stalled => (lane.clock.stall(), false),
                 (None, _) if gathered == 0.0 => (Verdict::Accepted, true),
                 (None, _) => (Verdict::TooSmall, false),
                 (Some(_), Some((verdict, finite))) => {
@@ -354,6 +383,7 @@ impl<T: Real> March<'_, '_, T> {
             let tries = lane.count.accepted + lane.count.rejected;
             let finished = lane.accepted && Self::reached_end(&self.control, &self.shared, lane);
             let cause = match verdict {
+                Verdict::TooSmall if lane.stalled => Some(Cause::NoConvergence),
                 Verdict::TooSmall if finite => Some(Cause::StepTooSmall),
                 Verdict::TooSmall => Some(Cause::NonFinite),
                 Verdict::Accepted | Verdict::Rejected if adaptive && tries >= max_steps && !finished => {
@@ -365,7 +395,7 @@ impl<T: Real> March<'_, '_, T> {
                 count += 1;
                 let progress = ((lane.t - lane.t0) / (lane.t1 - lane.t0)).clamp(0.0, 1.0);
                 let sample = self.base + usize::from(lane.id);
-                let failure = LaneFailure { sample, t: lane.t, h: lane.h, progress, cause };
+                let failure = LaneFailure { sample, t: lane.t, h: lane.h, progress, cause, stiff: lane.count.stiff };
                 if worst.as_ref().is_none_or(|w| failure.comes_before(w)) {
                     worst = Some(failure);
                 }

@@ -43,12 +43,15 @@ impl<T: Real> Plan<'_, T> {
     /// The same plan for the reversible scheme with this coupling. What its marches leave on a tape are step sizes and ends.
     ///
     /// # Errors
-    /// A coupling that is not in (0, 1].
+    /// A coupling that is not in (0, 1], or an implicit method: its step back from the end is not stable.
     pub fn reversible(mut self, coupling: f64) -> Result<Self, ConfigError> {
         if !(coupling > 0.0 && coupling <= 1.0) {
             return Err(ConfigError::BadValue { name: "coupling", value: coupling, must: "in (0, 1]" });
         }
         let method = &self.config.method;
+        if method.implicit.is_some() {
+            return Err(ConfigError::NotReversible { method: method.name.clone() });
+        }
         let fewer = method.stages - usize::from(method.fsal);
         // The last stage of these methods stands at the end of the step, which here is elsewhere: it serves the error estimate
         // and, where the method has its own, the interpolant.
@@ -114,7 +117,7 @@ impl<T: Real> Plan<'_, T> {
         evaluate: Evaluate<'_, T>,
     ) -> Result<(), SolveError> {
         let (dim, block) = (self.sizes.dim, self.sizes.dim * LANES);
-        let Tile { y, y_new, k, inputs } = tile;
+        let Tile { y, y_new, k, inputs, .. } = tile;
         let (k, k_back) = k.split_at_mut(self.config.method.stages * block);
         let (y, z) = y.split_at(block);
         let (y_new, z_new) = y_new.split_at_mut(block);

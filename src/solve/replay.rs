@@ -8,6 +8,7 @@ use super::batch::Plan;
 use super::chunk::tile_panels;
 use super::failure::SolveError;
 use super::forward::{Tile, status};
+use super::newton::Newton;
 use super::real::Real;
 use super::rhs::Transposed;
 use super::room::place;
@@ -40,6 +41,7 @@ impl<T: Real> Plan<'_, T> {
         let mut inputs = vec![T::default(); tiles * sizes.rows * LANES];
         let mut ids: Vec<u16> = tape.log.id[tape.log.sweeps[from].columns.clone()].to_vec();
         let mut captured = false;
+        let mut newton = Newton::default();
         for sweep in from..upto {
             let columns = tape.log.sweeps[sweep].columns.clone();
             let now = &tape.log.id[columns.clone()];
@@ -82,6 +84,7 @@ impl<T: Real> Plan<'_, T> {
                     y_new: &mut y_new[tile * block..(tile + 1) * block],
                     k: &mut k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block],
                     inputs: &mut inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES],
+                    newton: &mut newton,
                 };
                 let mut stages = 0;
                 let mut evaluate = |_: usize, inputs: &[T], slopes: &mut [T]| {

@@ -53,6 +53,14 @@ pub trait Rhs<T: Real>: Sync {
     /// Evaluates the first `panels` panels: reads `inputs` (`[rows][LANES]`), writes `slopes` (`[dim][LANES]`). Returns 0,
     /// or a status to report.
     fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32;
+    /// Scalars of scratch that the Jacobian needs; `None`: there is none, and implicit methods cannot solve this.
+    fn jacobian_scratch(&self) -> Option<usize> {
+        None
+    }
+    /// Writes `df_i / dy_j`, `[i][j][LANES]`, under the contract of [`Rhs::eval`].
+    fn jacobian(&self, _inputs: &[T], _matrix: &mut [T], _scratch: &mut [T], _panels: usize) -> u32 {
+        u32::MAX
+    }
 }
 
 /// Where the cotangents that a transpose writes belong. Its block is `[rows][LANES]`.
@@ -98,6 +106,7 @@ pub struct KernelRhs<'a, T: Real> {
     kernel: &'a dyn Kernel<T>,
     packed: &'a [T],
     rows: RowMap,
+    jacobian: Option<(&'a dyn Kernel<T>, &'a [T])>,
 }
 
 impl<'a, T: Real> KernelRhs<'a, T> {
@@ -113,7 +122,20 @@ impl<'a, T: Real> KernelRhs<'a, T> {
             && contiguous
             && layout.slot_len == 0
             && packed.len() >= layout.packed_len;
-        fits.then_some(KernelRhs { kernel, packed, rows })
+        fits.then_some(KernelRhs { kernel, packed, rows, jacobian: None })
+    }
+
+    /// The same with its Jacobian: a kernel that reads the same inputs. `None` if it does not fit.
+    #[must_use]
+    pub fn with_jacobian(mut self, kernel: &'a dyn Kernel<T>, packed: &'a [T]) -> Option<Self> {
+        let (layout, own) = (kernel.layout(), self.kernel.layout());
+        let fits = layout.input_row == own.input_row
+            && layout.input_rows == own.input_rows
+            && layout.output_rows == self.dim() * self.dim()
+            && layout.slot_len == 0
+            && packed.len() >= layout.packed_len;
+        self.jacobian = Some((kernel, packed));
+        fits.then_some(self)
     }
 }
 
@@ -133,6 +155,12 @@ impl<T: Real> Rhs<T> for KernelRhs<'_, T> {
     fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
         debug_assert_eq!(inputs.len(), self.rows.rows * LANES);
         self.kernel.tile(self.packed, inputs, slopes, &mut [], scratch, panels)
+    }
+    fn jacobian_scratch(&self) -> Option<usize> {
+        self.jacobian.map(|(kernel, _)| kernel.layout().scratch_len)
+    }
+    fn jacobian(&self, inputs: &[T], matrix: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
+        self.jacobian.map_or(u32::MAX, |(kernel, packed)| kernel.tile(packed, inputs, matrix, &mut [], scratch, panels))
     }
 }
 
@@ -184,6 +212,12 @@ impl<T: Real> Rhs<T> for KernelTransposed<'_, T> {
     }
     fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
         self.value.eval(inputs, slopes, scratch, panels)
+    }
+    fn jacobian_scratch(&self) -> Option<usize> {
+        self.value.jacobian_scratch()
+    }
+    fn jacobian(&self, inputs: &[T], matrix: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
+        self.value.jacobian(inputs, matrix, scratch, panels)
     }
 }
 

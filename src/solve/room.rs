@@ -3,6 +3,7 @@
 //! Deliberately absent: what is done with them ([`super::pass`]).
 
 use super::chunk::Sizes;
+use super::lu::Lu;
 use super::real::Real;
 use super::rhs::Transposed;
 use crate::backend::{LANES, PANEL};
@@ -45,6 +46,9 @@ pub struct Room<T> {
     pub(super) k: Vec<T>,
     pub(super) before: Vec<T>,
     pub(super) scratch: Vec<T>,
+    /// Matrices of an implicit stage, and scratch of their Jacobian.
+    pub(super) lu: Lu<T>,
+    pub(super) jacobian: Vec<T>,
 }
 
 pub(super) fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {

@@ -1,16 +1,18 @@
 //! The transpose of one tile's step, of one state.
 //!
 //! Of a method whose last stage is the next step's first, a step owns its last stage: it gets what the next step's first stage
-//! would have got, `held` until then.
+//! would have got, `held` until then. An implicit stage is differentiated at its solution (implicit function theorem), whatever the
+//! iteration that found it.
 
 use super::dense::Pull;
 use super::failure::SolveError;
+use super::newton::factorise;
 use super::pass::{Of, Pass, Record, Site};
 use super::real::Real;
-use super::room::{Room, place};
+use super::room::{Room, cover, place};
 use super::tape::{Seen, Tape};
 use super::tile::{self, Lanes, Slopes};
-use crate::backend::LANES;
+use crate::backend::{LANES, PANEL};
 
 /// The record of a stage of a kept tile, if it has one.
 fn recorded<T: Real>(tape: &mut Tape<T>, kept: usize, stage: Option<usize>) -> Record<'_, T> {
@@ -44,6 +46,9 @@ impl<T: Real> Pass<'_, '_, T> {
         let mut before: Vec<T> = if seen.is_empty() { Vec::new() } else { vec![T::default(); block] };
         self.room.slope.fill(T::default());
         let mut end_wanted = false;
+        let last = method.stages - 1;
+        // The new state is the argument of a last stage that stands in its own slope.
+        let ends_implicit = method.fsal && method.is_implicit(last);
         if plan.reuses_end() {
             for &lane in &lanes {
                 if self.room.here.stepped[tile * LANES + lane] {
@@ -61,15 +66,22 @@ impl<T: Real> Pass<'_, '_, T> {
         // Sums over stages of time's cotangents, and of them times where the stage stands in the step.
         let mut moved = [[0.0; LANES]; 2];
         let stages = plan.recorded_stages();
-        if end_wanted {
+        if end_wanted || ends_implicit {
             self.end_inputs(tape, kept, &site, &h);
             self.place_time(tile, panels, |l| t[l] + step[l]);
+            if ends_implicit {
+                let y = &self.room.here.y[tile * block..(tile + 1) * block];
+                let gamma = T::from_f64(method.implicit.as_ref().map_or(0.0, |i| i.gamma));
+                for (at, slope) in self.room.slope.iter_mut().enumerate() {
+                    *slope = *slope + h[at % LANES] * (gamma * y[at]);
+                }
+                self.implicit(&site, &h)?;
+            }
             let record = stages.end - 1 - stages.start;
             self.transpose(recorded(tape, kept, Some(record)), &site, 1.0, &mut moved)?;
             self.gather(tile, 0, panels);
         }
         // The new state is a sum over stages.
-        let last = method.stages - 1;
         let weights = if method.fsal { &plan.weights.a[last] } else { &plan.weights.b };
         self.collect(tile, panels, 0, weights, Of::State(0));
         let owned = if plan.reuses_end() { 1..last + usize::from(!method.fsal) } else { 0..method.stages };
@@ -86,6 +98,9 @@ impl<T: Real> Pass<'_, '_, T> {
                 tile::advance(inputs, |row| rows.state[row], y, slopes, &plan.weights.a[stage], &h, panels);
             }
             self.place_time(tile, panels, |l| t[l] + method.c[stage] * step[l]);
+            if method.is_implicit(stage) {
+                self.implicit(&site, &h)?;
+            }
             let record = (stage > 0 || first_stage).then(|| stage - stages.start);
             self.transpose(recorded(tape, kept, record), &site, method.c[stage], &mut moved)?;
             self.gather(tile, 0, panels);
@@ -178,6 +193,21 @@ impl<T: Real> Pass<'_, '_, T> {
                 self.room.here.t0[tile * LANES + lane] += moved[0][lane];
             }
         }
+        Ok(())
+    }
+
+    /// From cotangents w of an implicit slope to those of the field at its stage, `(I - h gamma J)^-T w`, with the Jacobian at the
+    /// stage itself. Its inputs stand in the input block.
+    fn implicit(&mut self, site: &Site<'_>, h: &Lanes<T>) -> Result<(), SolveError> {
+        let Some(implicit) = &self.plan.config.method.implicit else { return Ok(()) };
+        let rows = self.plan.sizes.rows;
+        let Room { inputs, covered, slope, lu, jacobian, .. } = &mut *self.room;
+        let inputs = &inputs[site.tile * rows * LANES..(site.tile + 1) * rows * LANES];
+        covered[..inputs.len()].copy_from_slice(inputs);
+        cover(&mut covered[..inputs.len()], site.taken, site.first, site.panels);
+        factorise(lu, self.rhs, (&covered[..inputs.len()], jacobian), (implicit.gamma, h), site.panels)?;
+        lu.solve_transposed(slope, site.panels * PANEL);
+        self.run.factorisations += site.taken[..site.panels * PANEL].iter().filter(|&&t| t).count() as u64;
         Ok(())
     }
 

@@ -18,12 +18,15 @@ pub(super) struct Weights<T> {
     pub a: Vec<Vec<(usize, T)>>,
     pub b: Vec<(usize, T)>,
     pub error: Vec<(usize, T)>,
+    /// For each stage, what predicts its slope if it is implicit.
+    pub predict: Vec<Vec<(usize, T)>>,
 }
 
 impl<T: Real> Weights<T> {
     pub fn new(method: &Method) -> Self {
         let row = |row: &Vec<(usize, f64)>| row.iter().map(|&(j, x)| (j, T::from_f64(x))).collect();
-        Weights { a: method.a.iter().map(row).collect(), b: row(&method.b), error: row(&method.error) }
+        let predict = method.implicit.iter().flat_map(|i| &i.predict).map(row).collect();
+        Weights { a: method.a.iter().map(row).collect(), b: row(&method.b), error: row(&method.error), predict }
     }
 }
 
@@ -84,6 +87,15 @@ pub(super) fn advance<T: Real>(
             for (((out, &y), &h), &s) in panel_mut(out, to, lane).iter_mut().zip(y).zip(h).zip(&sum) {
                 *out = y + h * s;
             }
+        }
+    }
+}
+
+/// `out = sum_j w_j k_j`
+pub(super) fn combine<T: Real>(out: &mut [T], slopes: Slopes<'_, T>, weights: &[(usize, T)], panels: usize) {
+    for row in 0..slopes.dim {
+        for lane in (0..panels * PANEL).step_by(PANEL) {
+            panel_mut(out, row, lane).copy_from_slice(&slopes.sum(weights, row, lane));
         }
     }
 }
@@ -185,6 +197,26 @@ pub(super) fn size<T: Real>(
             let at = row * LANES + lane;
             let value = base.map_or(x[at], |b| x[at] - b[at]);
             *g = gather(tolerance.norm, *g, value / tolerance.unit(y[at].abs()));
+        }
+    }
+    gathered
+}
+
+/// For each lane, the gathered size of `h factor x` in units of the tolerance at `y`.
+pub(super) fn scaled_size<T: Real>(
+    x: &[T],
+    h: &Lanes<T>,
+    factor: T,
+    y: &[T],
+    dim: usize,
+    tolerance: Tolerance<T>,
+    panels: usize,
+) -> Lanes<T> {
+    let mut gathered = [T::default(); LANES];
+    for row in 0..dim {
+        for (lane, g) in gathered.iter_mut().enumerate().take(panels * PANEL) {
+            let at = row * LANES + lane;
+            *g = gather(tolerance.norm, *g, (h[lane] * factor * x[at]) / tolerance.unit(y[at].abs()));
         }
     }
     gathered

@@ -229,6 +229,7 @@ impl<'a> Cutter<'a> {
             solver: s.solver,
             at,
             noise,
+            jacobian: None,
         })
     }
 }

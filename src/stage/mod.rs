@@ -8,6 +8,7 @@
 mod errors;
 mod forward;
 mod gradient;
+mod jacobian;
 mod objective;
 pub mod print;
 mod residuals;
@@ -107,6 +108,8 @@ pub enum Segment {
         at: Option<Times>,
         /// What makes the equations stochastic.
         noise: Option<Diffusion>,
+        /// For an implicit solver: reads what `rhs` reads, gives its Jacobian in the state, `[dim][dim]`.
+        jacobian: Option<UnitSpec>,
     },
 }
 

@@ -96,13 +96,14 @@ pub fn objective(program: &Program, loss: NodeId) -> Result<ObjectivePlan, Diagn
 }
 
 impl ObjectivePlan {
-    /// Every unit with a name: segments as `map0`, `rhs1`, `diffusion1`, their transposes as `map0_back`, `rhs1_record`, `rhs1_back`.
+    /// Every unit with a name: segments as `map0`, `rhs1`, `diffusion1`, `jacobian1`, their transposes as `map0_back`, `rhs1_record`, `rhs1_back`.
     pub fn units(&self) -> impl Iterator<Item = (String, &UnitSpec)> {
         let segments = self.segments.iter().enumerate().flat_map(|(i, s)| match s {
             Segment::Map { unit, .. } => vec![(format!("map{i}"), unit)],
-            Segment::Solve { rhs, noise, .. } => {
+            Segment::Solve { rhs, noise, jacobian, .. } => {
                 let diffusion = noise.as_ref().map(|n| (format!("diffusion{i}"), &n.unit));
-                [(format!("rhs{i}"), rhs)].into_iter().chain(diffusion).collect()
+                let jacobian = jacobian.as_ref().map(|unit| (format!("jacobian{i}"), unit));
+                [(format!("rhs{i}"), rhs)].into_iter().chain(diffusion).chain(jacobian).collect()
             }
         });
         let transposes = self.transposes.iter().enumerate().rev().flat_map(|(i, t)| match t {

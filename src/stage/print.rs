@@ -99,7 +99,7 @@ fn segments(all: &[Segment]) -> String {
             Segment::Map { unit: u, columns } => {
                 out += &unit(&format!("map -> columns {columns:?}"), u);
             }
-            Segment::Solve { rhs, components, span, inits, results, at, noise, solver: _ } => {
+            Segment::Solve { rhs, components, span, inits, results, at, noise, jacobian, solver: _ } => {
                 let names: Vec<&str> = components.iter().map(|(n, _)| n.as_str()).collect();
                 let at = match at {
                     None => String::new(),
@@ -111,6 +111,9 @@ fn segments(all: &[Segment]) -> String {
                 out += &unit(&head, rhs);
                 if let Some(n) = noise {
                     out += &unit(&format!("  diffusion, by the noise of {}", n.site), &n.unit);
+                }
+                if let Some(jacobian) = jacobian {
+                    out += &unit("  its Jacobian", jacobian);
                 }
             }
         }

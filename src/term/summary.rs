@@ -6,6 +6,7 @@
 use super::WIDTH;
 use crate::report::number;
 use crate::report::record::{Better, Expectation, RunRecord};
+use crate::report::stiffness;
 use crate::report::summary::{self as statistics, Row, Statistic};
 use comfy_table::{Attribute, Cell, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 use std::path::Path;
@@ -32,6 +33,9 @@ pub fn summary(record: &RunRecord, report: Option<&Path>, colours: bool) -> Stri
         if rows.iter().any(|r| r.best.is_some()) {
             out += &format!("{}\n", wrapped("* better than every other arm at 95 %, paired over seeds", 0));
         }
+    }
+    for note in stiffness::notes(record) {
+        out += &format!("\nnote   {}\n", wrapped(&note, 7));
     }
     if !record.expectations.is_empty() {
         out.push('\n');

@@ -54,6 +54,18 @@ impl<T: Real> Rhs<T> for Field<T> {
         }
         0
     }
+    fn jacobian_scratch(&self) -> Option<usize> {
+        Some(0)
+    }
+    fn jacobian(&self, inputs: &[T], matrix: &mut [T], _: &mut [T], panels: usize) -> u32 {
+        let (zero, quarter) = (T::from_f64(0.0), T::from_f64(0.25));
+        for l in 0..panels * 16 {
+            let [a, b, t, c] = [0, 1, 2, 3].map(|row| inputs[row * LANES + l]);
+            let entries = [zero - self.p, c * t, b * quarter, a * quarter - sine(t).0];
+            entries.iter().enumerate().for_each(|(at, &x)| matrix[at * LANES + l] = x);
+        }
+        0
+    }
 }
 
 impl<T: Real> Transposed<T> for Field<T> {
@@ -264,6 +276,23 @@ fn gradients_of_equal_steps_are_central_differences() {
         differences(&Case::new(5, config(&tableau, Steps::Count(4))), 1e-8, true);
     }
     differences(&Case::new(3, config(&tableaux::rk4(), Steps::Size(0.3))), 1e-8, false);
+}
+
+fn implicit() -> [Tableau; 3] {
+    [tableaux::kvaerno3(), tableaux::kvaerno5(), tableaux::crouzeix3()]
+}
+
+/// Implicit stages, by the implicit function theorem: end states, observations, moving times.
+#[test]
+fn gradients_of_implicit_steps_are_central_differences() {
+    for tableau in implicit() {
+        differences(&Case::new(5, config(&tableau, Steps::Count(4))), 1e-8, true);
+        let case = Case::new(3, config(&tableau, Steps::Count(4)));
+        differences(&Case { shares: vec![0.0, 0.21, 0.22, 0.5, 0.77, 1.0], ..case }, 1e-8, false);
+    }
+    for (tableau, tolerance) in [(tableaux::kvaerno3(), 1e-9), (tableaux::kvaerno5(), 1e-11)] {
+        differences(&Case::new(4, config(&tableau, adaptive(tolerance))), 3e-6, true);
+    }
 }
 
 #[test]

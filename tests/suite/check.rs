@@ -16,6 +16,7 @@ pub const RUN_TIME: &[Code] = &[
     Code::NonFiniteState,
     Code::StepTooSmall,
     Code::TooManySteps,
+    Code::NoConvergence,
     Code::BadTimes,
     Code::FileNotFound,
     Code::CannotWrite,

@@ -1,5 +1,6 @@
 //! Texts of the language as programs, for tests: the function `f` of a text, its values, its draws, and whole experiments.
 
+use flowc::backend::Backend;
 use flowc::codegen::Jit;
 use flowc::diag::{Diagnostic, Severity, Sink, render};
 use flowc::elaborate::{Elaborator, Res, Value};
@@ -8,10 +9,11 @@ use flowc::folder::{Place, RunFolder};
 use flowc::ir::{NodeId, Op, Program, eval};
 use flowc::kernels::Isa;
 use flowc::report::record::RunRecord;
-use flowc::run::forward::{Forward, Request};
+use flowc::run::Real;
+use flowc::run::forward::{Forward, Outcome, Request};
 use flowc::run::init::initial;
 use flowc::run::pool::Pool;
-use flowc::solve::SolverConfig;
+use flowc::solve::{self, SolverConfig};
 use flowc::source::{SourceMap, Span};
 use flowc::term::Progress;
 use flowc::{autodiff, driver, opt, resolve, stage, syntax};
@@ -114,12 +116,26 @@ impl Function {
 
     /// Values for many samples by native code in f64, row-major `[sample][element]`.
     pub fn run(&self, samples: usize, inputs: &[Vec<f64>]) -> Vec<f64> {
+        let out =
+            self.outcome(samples, inputs, &Jit::new(Isa::detect()), 2).unwrap_or_else(|d| panic!("{}", d.message));
+        out.outputs[0].values.clone()
+    }
+
+    /// The same with what its solves cost, by another back end, on so many threads; or the failure.
+    pub fn outcome<T: Real>(
+        &self,
+        samples: usize,
+        inputs: &[Vec<T>],
+        backend: &dyn Backend<T>,
+        threads: usize,
+    ) -> Result<Outcome<T>, Box<Diagnostic>> {
         let p = opt::optimize(&autodiff::expand(&self.program).expect("derivatives expand"));
-        let plan = stage::forward(&p).expect("stages");
-        let f = Forward::<f64>::new(&p, plan, &Jit::new(Isa::detect()), Pool::new(Some(2))).expect("compiles");
-        let columns: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
+        let mut plan = stage::forward(&p).expect("stages");
+        plan.add_jacobians(solve::implicit(&self.solvers, None)).expect("has a Jacobian");
+        let f = Forward::<T>::new(&p, plan, backend, Pool::new(Some(threads))).expect("compiles");
+        let columns: Vec<&[T]> = inputs.iter().map(Vec::as_slice).collect();
         let request = Request {
-            theta: &initial::<f64>(&p.params, 0),
+            theta: &initial::<T>(&p.params, 0),
             seed: 7,
             purpose: "law",
             step: 0,
@@ -129,8 +145,7 @@ impl Function {
             solvers: &self.solvers,
             default_solver: None,
         };
-        let out = f.run(&request).unwrap_or_else(|d| panic!("{}", d.message));
-        out.outputs[0].values.clone()
+        f.run(&request)
     }
 }
 

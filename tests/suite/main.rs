@@ -40,6 +40,7 @@ mod small_matrices;
 mod solve;
 mod stage;
 mod stages;
+mod stiff;
 mod syntax;
 mod tableaux;
 mod term;

@@ -147,6 +147,8 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         rejected: (nfe * 55.0) as u64,
         per_sample: Some(Spread { min: nfe - 18.0, mean: nfe, max: nfe + 48.0 }),
         bytes: None,
+        factorisations: 0,
+        stiff: None,
     };
     let t: Vec<f64> = (0..=20).map(|k| f64::from(k) / 20.0).collect();
     let path = match arm {

@@ -154,6 +154,47 @@ pub fn dopri8() -> Tableau {
     )
 }
 
+/// A tableau whose rows hold their diagonals.
+fn implicit(name: &str, c: &str, a: &str, b: &str, order: u32, residual: &str) -> Tableau {
+    let mut t = tableau(name, c, a, b, order);
+    t.residual = parse(residual).expect("a number");
+    t
+}
+
+/// Kvaerno 2004.
+pub fn kvaerno3() -> Tableau {
+    let (embedded, b) = (
+        "0.49056338842178057062846796 0.07357009006976042995551259 0.43586652150845899941601945",
+        "0.30880996997674652334816247 1.490563388421780570628468 -1.2352398799069860933926499 \
+         0.43586652150845899941601945",
+    );
+    let rows = format!("0.43586652150845899941601945 0.43586652150845899941601945; {embedded}; {b}");
+    let t = implicit("kvaerno3", "0 0.8717330430169179988320389 1 1", &rows, b, 3, "1e-24");
+    with_embedded(t, &format!("{embedded} 0"), 2)
+}
+
+/// Kvaerno 2004.
+pub fn kvaerno5() -> Tableau {
+    let (embedded, b) = (
+        "0.13855640231268224 0 -0.04245337201752043 0.02446657898003141 0.61943039072480676 0.26",
+        "0.13659751177640291 0 -0.05496908796538376 -0.04118626728321046 0.62993304899016403 0.06962479448202728 0.26",
+    );
+    let rows = format!(
+        "0.26 0.26; 0.13 0.84033320996790809 0.26; \
+         0.22371961478320505 0.47675532319799699 -0.06470895363112615 0.26; \
+         0.16648564323248321 0.10450018841591720 0.03631482272098715 -0.13090704451073998 0.26; {embedded}; {b}"
+    );
+    let c = "0 0.52 1.23033320996790809 0.89576598435007589 0.43639360985864758 1 1";
+    with_embedded(implicit("kvaerno5", c, &rows, b, 5, "3e-17"), &format!("{embedded} 0"), 4)
+}
+
+/// Crouzeix 1975, order 3, A-stable, with an explicit first stage in front; its last stage is not the end of the step.
+pub fn crouzeix3() -> Tableau {
+    let c = "0 0.7886751345948128822545744 0.2113248654051871177454256";
+    let a = "0 0.7886751345948128822545744; 0 -0.5773502691896257645091488 0.7886751345948128822545744";
+    implicit("crouzeix3", c, a, "0 1/2 1/2", 3, "1e-24")
+}
+
 pub fn all() -> Vec<Tableau> {
     vec![euler(), midpoint(), heun(), rk4(), rk4_38(), bosh3(), dopri5(), dopri5_dense(), tsit5(), dopri8()]
 }

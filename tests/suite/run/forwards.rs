@@ -33,6 +33,8 @@ fn bogacki_shampine() -> Method {
         fsal: true,
         interpolant: None,
         noise: None,
+        implicit: None,
+        stiffness: None,
     }
 }
 

@@ -43,7 +43,9 @@ impl Objective {
         optimizer: Optimizer,
     ) -> Trainer<T> {
         let loss = self.program.output("loss").expect("a loss");
-        let plan = stage::objective(&self.program, loss).expect("stages");
+        let mut plan = stage::objective(&self.program, loss).expect("stages");
+        let implicit = flowc::solve::implicit(&self.plan.solvers, Some(&self.plan.default_solver));
+        plan.add_jacobians(implicit).expect("has a Jacobian");
         let solving =
             Solving { solvers: self.plan.solvers.clone(), default_solver: self.plan.default_solver.clone(), mode };
         let config = TrainConfig { seed: 3, batch: self.plan.batch, optimizer, ema: None, clip: None };
@@ -116,6 +118,8 @@ fn gradients_of_likelihoods_are_central_differences() {
         ("flow(v)", "solver: dopri5(rtol: 1e-11, atol: 1e-11)", 1e-6),
         ("flow(v, trace: hutchinson(rademacher))", "solver: rk4(steps: 3)", 1e-8),
         ("flow(v, trace: hutchinson(normal))", "solver: tsit5(steps: 2)", 1e-8),
+        ("flow(v)", "solver: kvaerno5(steps: 2)", 1e-8),
+        ("flow(v)", "solver: kvaerno3(rtol: 1e-9, atol: 1e-9)", 1e-6),
     ] {
         differences(&likelihood(flow, keys), within);
     }
@@ -123,9 +127,12 @@ fn gradients_of_likelihoods_are_central_differences() {
 
 #[test]
 fn a_trained_end_time_has_its_gradient() {
-    for (solver, within) in
-        [("rk4(steps: 3)", 1e-8), ("bosh3(steps: 4)", 1e-8), ("dopri5(rtol: 1e-11, atol: 1e-11)", 1e-6)]
-    {
+    for (solver, within) in [
+        ("rk4(steps: 3)", 1e-8),
+        ("bosh3(steps: 4)", 1e-8),
+        ("kvaerno3(steps: 3)", 1e-8),
+        ("dopri5(rtol: 1e-11, atol: 1e-11)", 1e-6),
+    ] {
         let text = format!(
             "{HEAD}param T: real = 0.5\n{FIELD}train {{ objective: max_likelihood(flow(v, until: T^2 + 0.3)), batch: 70, \
              steps: 1, solver: {solver} }}"
@@ -374,6 +381,22 @@ train {{ objective: energy, batch: 64, steps: 1, solver: dopri5(rtol: {tolerance
             assert!((found - expected).abs() <= within * 10.0, "{name}: {found}, not {expected} ({mode:?})");
         }
     }
+}
+
+/// The same of implicit steps, whose stages are never recorded; a step that is made again iterates as it did.
+#[test]
+fn bits_of_implicit_steps_depend_on_nothing_either() {
+    let stiff = likelihood("flow(v, until: 0.8)", "solver: kvaerno5(rtol: 1e-4, atol: 1e-4)")
+        .replace("activation: tanh)", "activation: tanh) - 40 * x");
+    let o = objective(&stiff);
+    let (bits, costs) = after::<f64>(&o, &jit(), 1, KEPT);
+    assert!(costs[0].factorisations > costs[0].accepted, "forward and back: {:?}", costs[0]);
+    for (threads, mode) in
+        [(3, KEPT), (1, Mode::Exact { budget: 1 << 30 }), (2, Mode::Snapshots(1)), (1, Mode::Snapshots(3))]
+    {
+        assert_eq!(bits, after::<f64>(&o, &jit(), threads, mode).0, "{threads} threads, {mode:?}");
+    }
+    assert_eq!(bits, after::<f64>(&o, &Interp, 2, KEPT).0, "by the interpreter");
 }
 
 /// The adjoint comes nearer to the gradient of the steps as its tolerance falls, where those are exact enough.
