@@ -99,9 +99,12 @@ fn derivative(
         }
         Deriv::Divergence(Trace::Probe(w)) => {
             let w = map(w);
-            let Some(bar) = vjp(dag, &[(of, w)], &[wrt], &[], hold)?[0] else { return Ok(dag.constant(0.0)) };
-            let all: Vec<u32> = (0..wrt_shape.len() as u32).collect();
-            Ok(dag.einsum(&[(bar, &all), (w, &all)], &[]))
+            let probes = dag.shape(w)[wrt_shape.len()..].to_vec();
+            let Some(bar) = vjp(dag, &[(of, w)], &[wrt], &probes, hold)?[0] else { return Ok(dag.constant(0.0)) };
+            let all: Vec<u32> = (0..dag.shape(w).len() as u32).collect();
+            let sum = dag.einsum(&[(bar, &all), (w, &all)], &[]);
+            let k: usize = probes.iter().product();
+            Ok(if k == 1 { sum } else { dag.scale(1.0 / k as f64, sum) })
         }
         Deriv::Jvp(w) => {
             let t = jvp(dag, &[of], &[(wrt, map(w))], &[], hold)?[0];

@@ -133,6 +133,7 @@ codes! {
     WeaklyUnboundedVelocity "W0503" "weakly-unbounded-velocity" Note;
     CornerUnderDivergence "W0504" "corner-under-divergence" Warning;
     SuperlinearGrowth "W0505" "superlinear-growth" Warning;
+    ContractionUnderAdjoint "W0506" "contraction-under-adjoint" Warning;
     BridgeEpsilon "W0520" "bridge-epsilon" Warning;
     SourceNotGaussian "W0521" "source-not-gaussian" Warning;
     ToleranceBelowPrecision "W0601" "tolerance-below-precision" Warning;

@@ -112,6 +112,7 @@ pages! {
     WeaklyUnboundedVelocity "W0503";
     CornerUnderDivergence "W0504";
     SuperlinearGrowth "W0505";
+    ContractionUnderAdjoint "W0506";
     BridgeEpsilon "W0520";
     SourceNotGaussian "W0521";
     ToleranceBelowPrecision "W0601";

@@ -121,7 +121,7 @@ impl Elaborator<'_> {
         )))
     }
 
-    /// `exact`, or `hutchinson(law, probes: k)` with one probe a trajectory.
+    /// `exact`, or `hutchinson(law, probes: k)`: draws of the law, made once a trajectory.
     fn trace(&mut self, how: Option<&Expr>, wrt: NodeId, ctx: &Ctx) -> Res<Trace> {
         let Some(e) = how else { return Ok(Trace::Exact) };
         let v = self.expr(e, ctx)?;
@@ -129,8 +129,9 @@ impl Elaborator<'_> {
             Value::Builtin(Builtin::Exact) => Ok(Trace::Exact),
             Value::Tuple(s) if s.get("probe").is_some() => {
                 let law = s.get("probe").cloned().unwrap_or(Value::Poison);
+                let probes = s.get("probes").and_then(|k| self.integer(k)).unwrap_or(1);
                 let shape = self.program.dag.shape(wrt).to_vec();
-                let n = shape.first().copied().unwrap_or(1);
+                let n: usize = shape.iter().product();
                 let args = super::call::Args {
                     positional: vec![],
                     named: vec![super::call::Named {
@@ -143,8 +144,26 @@ impl Elaborator<'_> {
                     span: e.span,
                 };
                 let law = self.call(law, args, e.span)?;
-                let w = self.draw_from(&law, e.span)?;
-                Ok(Trace::Probe(self.node(&w, e.span)?))
+                let column = if probes == 1 { shape.clone() } else { [&shape[..], &[1]].concat() };
+                let mut all = Vec::new();
+                for _ in 0..probes {
+                    let w = self.draw_from(&law, e.span)?;
+                    let w = self.node(&w, e.span)?;
+                    let found = self.program.dag.shape(w).to_vec();
+                    if found.iter().product::<usize>() != n {
+                        return Err(self.report(errors::shape_expected(
+                            &errors::shape_name(&found),
+                            &errors::shape_name(&shape),
+                            e.span,
+                            None,
+                        )));
+                    }
+                    all.push(self.program.dag.reshape(w, &column));
+                }
+                Ok(Trace::Probe(match all.as_slice() {
+                    [one] => *one,
+                    several => self.program.dag.concat(shape.len(), several),
+                }))
             }
             Value::Poison => Err(super::Reported),
             other => {

@@ -2,6 +2,7 @@
 
 use super::measure::{self, Sets};
 use super::pictures;
+use super::probe::Probe;
 use super::programs::{Compiled, Draw, Programs};
 use super::shared::Shared;
 use super::train::{Trained, train};
@@ -17,6 +18,7 @@ use crate::run::init::initial;
 use crate::run::pool::Pool;
 use crate::source::Span;
 use serde_json::json;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -138,7 +140,17 @@ pub fn run<T: Real>(
         return Ok(after);
     }
     let theta_of = |c: &Compiled<T>| gather(c, &after.named, seed, place.stages);
-    evaluate(arm, seed, programs, place, shared, &theta_of, &mut stopped, cell)?;
+    let probe = arm.train.as_ref().map(|plan| Probe {
+        plan,
+        seed,
+        named: &after.named,
+        store: &programs.store,
+        stages: place.stages,
+        stage: place.stage,
+        backend,
+        own: OnceCell::new(),
+    });
+    evaluate(arm, seed, programs, place, shared, &theta_of, probe.as_ref(), &mut stopped, cell)?;
     cell.finished = stopped.is_none() && cell.steps_done == cell.steps_planned;
     match stopped {
         Some(d) => Err(d),
@@ -155,6 +167,7 @@ fn evaluate<T: Real>(
     place: &Place<'_>,
     shared: &Shared<'_>,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
+    probe: Option<&Probe<'_, T>>,
     stopped: &mut Option<Diagnostic>,
     cell: &mut Cell,
 ) -> Result<(), Diagnostic> {
@@ -197,8 +210,8 @@ fn evaluate<T: Real>(
     let progress = shared.phase("evaluate", place, 0, arm.metrics.len() as u64, None);
     for (i, m) in arm.metrics.iter().enumerate() {
         let metric = match &sets {
-            Some(sets) => measure::metric(arm, i, m, programs, sets, seed, theta_of, cell).map(Some),
-            None => measure::without_samples(m, &programs.metrics[i], seed, theta_of, cell),
+            Some(sets) => measure::metric(arm, i, m, programs, sets, seed, theta_of, probe, cell).map(Some),
+            None => measure::without_samples(m, &programs.metrics[i], seed, theta_of, probe, cell),
         };
         if let Some(metric) = metric.map_err(|d| at(d, m.span, "in this metric"))? {
             shared.line(&json!({

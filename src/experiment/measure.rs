@@ -2,6 +2,7 @@
 
 use super::averages;
 use super::distances::{self, EXACT, REPETITIONS};
+use super::probe::Probe;
 use super::programs::{Compiled, Draw, MetricPrograms, Programs};
 use crate::diag::{Code, Diagnostic};
 use crate::metrics::{self, MetricError};
@@ -13,6 +14,8 @@ use crate::run::forward::{Outcome, Output};
 
 /// Points at which densities are averaged.
 const POINTS: usize = 10_000;
+/// Points at which an estimated log-density is taken a second time, to see how much it varies.
+const TWICE: usize = 2_000;
 
 /// Sample sets of a cell, row-major in f64.
 #[derive(Clone)]
@@ -113,12 +116,17 @@ pub fn without_samples<T: Real>(
     program: &MetricPrograms<T>,
     seed: u64,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
+    probe: Option<&Probe<'_, T>>,
     cell: &Cell,
 ) -> Result<Option<Metric>, Diagnostic> {
     let mut out = blank(m);
     match (&m.kind, program) {
         (MetricKind::Parameters, _) => out.value = cell.parameters as f64,
         (MetricKind::StepTime, _) => averages::step_time(&cell.step_times, &mut out),
+        (MetricKind::Training(what), _) => match probe {
+            Some(probe) => probe.measure(what, &mut out)?,
+            None => return Ok(None),
+        },
         (MetricKind::Mean(_), MetricPrograms::Mean(program)) => {
             // Of data the rows that judge, each once; of laws fresh draws.
             let n = program.rows("evaluate").unwrap_or(m.extent.count.unwrap_or(POINTS));
@@ -177,14 +185,15 @@ pub fn metric<T: Real>(
     sets: &Sets,
     seed: u64,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
+    probe: Option<&Probe<'_, T>>,
     cell: &Cell,
 ) -> Result<Metric, Diagnostic> {
     let mut out = blank(m);
     let extended = if m.extent == Extent::default() { None } else { sets.extended(m.extent, seed, programs)? };
     let sets = extended.as_ref().unwrap_or(sets);
     match (&m.kind, &programs.metrics[index]) {
-        (MetricKind::Parameters | MetricKind::StepTime | MetricKind::Mean(_), program) => {
-            return without_samples(m, program, seed, theta_of, cell).map(|m| m.unwrap_or(out));
+        (MetricKind::Parameters | MetricKind::StepTime | MetricKind::Training(_) | MetricKind::Mean(_), program) => {
+            return without_samples(m, program, seed, theta_of, probe, cell).map(|m| m.unwrap_or(out));
         }
         (MetricKind::Weights(_), MetricPrograms::Weighed(c, _)) => {
             averages::weights(m, c, &theta_of(c), seed, &mut out)?;
@@ -239,13 +248,19 @@ pub fn metric<T: Real>(
         (MetricKind::Density { entropy, .. }, MetricPrograms::Density(density, own)) => {
             let n = (sets.target.len() / sets.dim).min(m.extent.count.unwrap_or(POINTS));
             let x: Vec<T> = sets.target[..n * sets.dim].iter().map(|v| T::from_f64(*v)).collect();
-            let draw = Draw { seed, purpose: "density", step: 0 };
-            let log = |c: &Compiled<T>| -> Result<Vec<f64>, Diagnostic> {
-                let o = labelled(c, &theta_of(c), draw, n, &[&x], &sets.labels[1])?;
+            let log = |c: &Compiled<T>, n: usize, step: u64| -> Result<Vec<f64>, Diagnostic> {
+                let draw = Draw { seed, purpose: "density", step };
+                let o = labelled(c, &theta_of(c), draw, n, &[&x[..n * sets.dim]], &sets.labels[1])?;
                 Ok(o.outputs.first().map(wide).unwrap_or_default())
             };
-            let q = log(density)?;
-            let p = own.as_ref().map(log).transpose()?;
+            let q = log(density, n, 0)?;
+            let p = own.as_ref().map(|c| log(c, n, 0)).transpose()?;
+            if !density.program().draws.is_empty() {
+                // The same points with other probes: half the mean square of the difference is the variance of one estimate.
+                let again = log(density, n.min(TWICE), 1)?;
+                let squares: Vec<f64> = again.iter().zip(&q).map(|(a, b)| (a - b).powi(2)).collect();
+                out.density_error = Some((Summary::of(&squares).mean / 2.0).sqrt());
+            }
             out.size = Some(n as u64);
             // bits for each component, or nats.
             let unit = if m.name == "bits_per_dim" { sets.dim as f64 * std::f64::consts::LN_2 } else { 1.0 };

@@ -10,6 +10,7 @@ mod coupling;
 mod distances;
 mod measure;
 mod pictures;
+mod probe;
 mod programs;
 mod reuse;
 mod rows;
@@ -165,6 +166,7 @@ where
         axes: plan.axes.iter().map(|a| record::Axis { name: a.name.clone(), labels: a.labels.clone() }).collect(),
         environment: environment(options),
         reproduce: header.reproduce.clone(),
+        pictures: plan.pictures.clone(),
         ..RunRecord::default()
     };
     let hash = spec_hash(&format!("{}\n{}", header.text, keeping.settings));

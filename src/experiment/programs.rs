@@ -178,9 +178,11 @@ impl<T: Real> Programs<T> {
         let mut samplers = Vec::new();
         for m in &arm.metrics {
             metrics.push(match &m.kind {
-                MetricKind::Samples | MetricKind::Evaluations | MetricKind::Parameters | MetricKind::StepTime => {
-                    MetricPrograms::None
-                }
+                MetricKind::Samples
+                | MetricKind::Evaluations
+                | MetricKind::Training(_)
+                | MetricKind::Parameters
+                | MetricKind::StepTime => MetricPrograms::None,
                 MetricKind::Weights(f) => MetricPrograms::Weighed(solving(f)?, None),
                 MetricKind::Coverage { sampler, density } => {
                     MetricPrograms::Weighed(solving(sampler)?, Some(solving(density)?))

@@ -122,7 +122,8 @@ pub struct Windows {
 pub enum Trace {
     /// All diagonal entries.
     Exact,
-    /// `w' J w` with a probe w (a node of the same shape as the target, made by elaboration, one draw a trajectory).
+    /// `w' J w` with a probe w (a node of the shape of the target, made by elaboration, one draw a trajectory), or the mean of
+    /// it over several: `[target's shape, k]`.
     Probe(NodeId),
 }
 

@@ -183,7 +183,12 @@ fn node(dag: &Dag, id: NodeId) -> Result<(), String> {
                 Deriv::Gradient => return Err("the gradient of what is not a scalar".into()),
                 Deriv::Divergence(_) if of != wrt => return Err("the trace of a jacobian that is not square".into()),
                 Deriv::Divergence(Trace::Exact) => (vec![], None),
-                Deriv::Divergence(Trace::Probe(w)) => (vec![], Some((*w, wrt))),
+                Deriv::Divergence(Trace::Probe(w)) => {
+                    // One probe, or several in a row.
+                    let several = dag.shape(*w).len() == wrt.len() + 1;
+                    let probes = several.then(|| dag.shape(*w).last().copied()).flatten();
+                    (vec![], Some((*w, wrt.into_iter().chain(probes).collect())))
+                }
                 Deriv::Jvp(w) => (of, Some((*w, wrt))),
                 Deriv::Vjp(w) => (wrt, Some((*w, of))),
             };

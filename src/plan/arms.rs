@@ -22,6 +22,7 @@ struct Parts<'m> {
     train: Option<Block<'m>>,
     generate: Option<Block<'m>>,
     evaluate: Vec<&'m Arg>,
+    plot: Option<Vec<&'m Arg>>,
     expects: Vec<(&'m Expr, Option<&'m Expr>, Span)>,
     published: Vec<published::Line<'m>>,
     axes: Vec<(&'m Ident, &'m Expr)>,
@@ -72,7 +73,10 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         }
     }
     if !failed && !sink.has_errors() {
-        let first = axes.iter().map(|(a, vs)| (a.name.clone(), vs[0].clone())).collect();
+        let mut first = axes.iter().map(|(a, vs)| (a.name.clone(), vs[0].clone())).collect();
+        if let Some(index) = merged.len().checked_sub(1) {
+            Stage { all: &merged, index }.know(&mut first, true);
+        }
         unused::check(module, sources, sink, &first);
     }
     let mut axes: Vec<Axis> = axes.into_iter().map(|(a, _)| a).collect();
@@ -107,7 +111,8 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         return None;
     }
     let sets = module.sets.borrow().all();
-    Some(RunPlan { seeds, precision, axes, stages, arms, sets, published, expects })
+    let pictures = parts.plot.map(|p| p.iter().map(|a| squeeze(sources.text(a.value.span))).collect());
+    Some(RunPlan { seeds, precision, axes, stages, arms, sets, published, expects, pictures })
 }
 
 /// Text on one line.
@@ -121,6 +126,7 @@ fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Part
         train: None,
         generate: None,
         evaluate: vec![],
+        plot: None,
         expects: vec![],
         published: vec![],
         axes: vec![],
@@ -138,9 +144,7 @@ fn collect<'m>(module: &'m Module, sources: &SourceMap, sink: &mut Sink) -> Part
             ItemKind::List { keyword, items } if keyword.name == "evaluate" => {
                 stages::metrics(&mut parts.evaluate, items, sources, sink);
             }
-            ItemKind::List { keyword, .. } => {
-                sink.push(errors::not_supported("plot", "the report draws its standard pictures", keyword.span));
-            }
+            ItemKind::List { items, .. } => pictures::named(parts.plot.get_or_insert_default(), items, sources, sink),
             ItemKind::Expect { condition, within } => {
                 parts.expects.push((condition, within.as_ref(), item.span));
             }
@@ -332,6 +336,7 @@ fn arm(
                 | metrics::MetricKind::Energy(_)
                 | metrics::MetricKind::Mean(_)
                 | metrics::MetricKind::StepTime
+                | metrics::MetricKind::Training(_)
                 | metrics::MetricKind::Weights(_)
         )
     });
@@ -346,7 +351,8 @@ fn arm(
     }
     if let Ok(Some(t)) = &train
         && let Some(e) = parts.train.and_then(|b| b.get("objective"))
-        && !feasible::check(&t.objective, e.value.span, sources, sink)
+        && (!feasible::check(&t.objective, e.value.span, sources, sink)
+            || !super::training::check(&plans, t, e.value.span, sink))
     {
         failed = true;
     }

@@ -142,7 +142,11 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             if !reached {
                 return Err(elab.report(errors::no_parameter(e.value.span)));
             }
-            for d in super::lint::objective(&elab.program, e.value.span) {
+            let mut warnings = super::lint::objective(&elab.program, e.value.span);
+            if let (Ok(super::Gradient::Adjoint { .. }), Some(g)) = (&gradient, block.get("gradient")) {
+                warnings.extend(super::adjoint_lint::warnings(&elab.program, e.value.span, g.value.span));
+            }
+            for d in warnings {
                 elab.report(super::feasible::blame(d, e.value.span, elab.sources));
             }
             Ok(())

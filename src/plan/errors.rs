@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic, short, suggest};
 use crate::source::Span;
 use crate::syntax::ast::Ident;
 
-fn list(words: &[&str]) -> String {
+pub(super) fn list(words: &[&str]) -> String {
     words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
 }
 
@@ -481,12 +481,6 @@ pub fn unbounded(name: &str, span: Span, defined: Option<Span>, t: f64, power: f
     } else {
         d.help(format!("a few samples with times close to {end} dominate the loss; `time: {away}` keeps them out"))
     }
-}
-
-/// `E0613`, a form of the language that this version does not run.
-pub fn not_supported(what: &str, instead: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::NotAvailable, format!("this version does not run `{what}`"), span, "not available yet")
-        .help(instead.to_owned())
 }
 
 /// 1,000,000

@@ -128,6 +128,7 @@ pub fn judged_by_test(module: &Module, target: &Program, metrics: &[MetricPlan],
             | MetricKind::Energy(_)
             | MetricKind::Npe(_)
             | MetricKind::Evaluations
+            | MetricKind::Training(_)
             | MetricKind::Parameters => None,
         };
         d.into_iter().for_each(|d| sink.push(d));

@@ -42,25 +42,29 @@ pub fn corner(program: &Program, at: Span) -> Option<Diagnostic> {
     let seen = reachable(dag, &roots, |_| false);
     for id in dag.ids().filter(|id| seen[id.0 as usize]) {
         let Op::Deriv { kind: Deriv::Divergence(_), of, wrt, .. } = dag.op(id) else { continue };
-        let field = reachable(dag, &[*of], |n| n == *wrt);
-        let moves = moving(dag, *wrt, &field);
-        for c in dag.ids().filter(|c| moves[c.0 as usize]) {
-            if let Some(top) = pointwise_top(dag, c, &moves)
-                && let Some(z) = corner_of(dag, top, c, &moves)
-            {
-                let place = dag.node(c).span.unwrap_or(at);
-                return Some(errors::corner(place, dag.node(id).span.unwrap_or(at), at, z));
-            }
+        if let Some((c, z)) = corner_among(dag, &[*of], &[*wrt]) {
+            let place = dag.node(c).span.unwrap_or(at);
+            return Some(errors::corner(place, dag.node(id).span.unwrap_or(at), at, z));
         }
     }
     None
 }
 
-/// Which of `inside` depend on `wrt`.
-fn moving(dag: &Dag, wrt: NodeId, inside: &[bool]) -> Vec<bool> {
+/// A function with a corner on the way from `wrt` to `of`, and where its slope jumps.
+pub(super) fn corner_among(dag: &Dag, of: &[NodeId], wrt: &[NodeId]) -> Option<(NodeId, f64)> {
+    let field = reachable(dag, of, |n| wrt.contains(&n));
+    let moves = moving(dag, wrt, &field);
+    dag.ids().filter(|c| moves[c.0 as usize]).find_map(|c| {
+        let top = pointwise_top(dag, c, &moves)?;
+        Some((c, corner_of(dag, top, c, &moves)?))
+    })
+}
+
+/// Which of `inside` depend on one of `wrt`.
+fn moving(dag: &Dag, wrt: &[NodeId], inside: &[bool]) -> Vec<bool> {
     let mut moves = vec![false; dag.len()];
     for id in dag.ids().filter(|id| inside[id.0 as usize]) {
-        let mut any = id == wrt;
+        let mut any = wrt.contains(&id);
         dag.op(id).for_each_operand(|a| any |= moves[a.0 as usize]);
         moves[id.0 as usize] = any;
     }
@@ -264,7 +268,7 @@ fn costly_trace(program: &Program, at: Span) -> Option<Diagnostic> {
 }
 
 /// Parameters beyond which a field is not probed: checking a spec should take no longer than reading it.
-const LARGEST_PROBED: usize = 1 << 19;
+pub(super) const LARGEST_PROBED: usize = 1 << 19;
 
 /// `W0505`: a velocity (inputs `x` and `t`, output `v`) that grows faster than the state.
 pub fn growth(velocity: &Program, at: Span, own: impl Fn(Span) -> bool) -> Option<Diagnostic> {

@@ -35,6 +35,33 @@ pub fn corner(at: Span, divergence: Span, asked: Span, z: f64) -> Diagnostic {
     d.help("the divergence jumps with the slope, and its own derivative is lost: take a smooth activation, e.g. `activation: silu`")
 }
 
+/// `W0504`, with `gradient: adjoint`.
+pub fn corner_under_adjoint(at: Span, solve: Span, gradient: Span, z: f64) -> Diagnostic {
+    Diagnostic::new(
+        Code::CornerUnderDivergence,
+        "a function with a corner stands in a field whose gradient is the continuous adjoint",
+        at,
+        format!("its slope jumps at {}", short(z)),
+    )
+    .label(solve, "solved here, and back for the gradient")
+    .label(gradient, "the adjoint is asked for here")
+    .help("the equation of the adjoint jumps with the slope, which costs its solver the order: take a smooth activation, e.g. `activation: silu`, or `gradient: auto`")
+}
+
+/// `W0506`
+pub fn contraction(solve: Span, gradient: Span, spread: f64) -> Diagnostic {
+    let power = (spread / std::f64::consts::LN_10).round();
+    Diagnostic::new(
+        Code::ContractionUnderAdjoint,
+        format!("the adjoint solves a contracting field back, and errors can grow by a factor of 1e{power}"),
+        gradient,
+        "solves the equation backwards",
+    )
+    .label(solve, "forwards, states come as much closer to each other")
+    .help("keep the states instead of solving back for them: `gradient: auto`, or `checkpoint(10)`")
+    .note("of the field as training begins: the mean rate at which neighbours approach, times the span")
+}
+
 /// `W0505`
 pub fn growth(body: Option<Span>, at: Span, power: f64) -> Diagnostic {
     let how = if power.is_finite() && power < 40.0 {

@@ -1,9 +1,11 @@
-//! The registry of metrics, and what each needs from the program.
+//! What each metric needs from the program: an entry of `evaluate` -> a [`MetricPlan`].
 
 use super::blocks::{self, Block};
 use super::extent;
 use super::metric_programs::{self as programs, Asked, Modes};
-use super::{Forward, MetricPlan, errors, label_errors, labels, means};
+use super::registry::{METRICS, info};
+use super::training::{self, Training};
+use super::{Extent, Forward, MetricPlan, errors, label_errors, labels, means, training_errors};
 use crate::elaborate::builtin::Builtin;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
 use crate::ir::Program;
@@ -43,105 +45,12 @@ pub enum MetricKind {
     StepTime,
     /// Evaluations of the field by the sampler.
     Evaluations,
+    /// A step of training at the trained parameters.
+    Training(Training),
     /// Trainable numbers.
     Parameters,
     /// The mean of the output `value` of each sample.
     Mean(Box<Forward>),
-}
-
-/// A metric of the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetricInfo {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether small is good.
-    pub lower_is_better: Option<bool>,
-    /// What it is, with its source.
-    pub doc: &'static str,
-}
-
-const fn metric(name: &'static str, lower_is_better: Option<bool>, doc: &'static str) -> MetricInfo {
-    MetricInfo { name, lower_is_better, doc }
-}
-
-/// Every metric, in the order of `flowc std metrics`.
-pub const METRICS: &[MetricInfo] = &[
-    metric(
-        "wasserstein2",
-        Some(true),
-        "2-Wasserstein distance of 1,000 samples, exact assignment, with the root (Villani 2009, def. 6.1)",
-    ),
-    metric("wasserstein1", Some(true), "1-Wasserstein distance of 1,000 samples, exact assignment"),
-    metric("sliced_wasserstein2", Some(true), "2-Wasserstein distance of 128 random projections (Bonneel et al. 2015)"),
-    metric("energy_distance", Some(true), "energy distance (Szekely and Rizzo 2013, eq. 1.2), with the root"),
-    metric(
-        "mmd",
-        Some(true),
-        "squared maximum mean discrepancy, Gaussian kernels of several widths (Gretton et al. 2012, eq. 3)",
-    ),
-    metric("frechet", Some(true), "Frechet distance of Gaussians fitted in raw coordinates; not FID"),
-    metric(
-        "mode_weights",
-        Some(true),
-        "total variation distance between the weights of the target's modes and their shares of 10,000 samples, by the \
-         modes' probabilities at each",
-    ),
-    metric("nll", Some(true), "mean of minus the log-density at 10,000 fresh points of the target, nats"),
-    metric(
-        "bits_per_dim",
-        Some(true),
-        "nll in bits, over the number of components (Papamakarios et al. 2017, app. E.2)",
-    ),
-    metric(
-        "kl",
-        Some(true),
-        "KL divergence from the target to the flow at 10,000 fresh points, nats: nll minus the target's own",
-    ),
-    metric(
-        "calibration",
-        Some(true),
-        "largest gap between the mass that the law states for its regions of highest density and the share of the target \
-         in them, 5,000 points (Hermans et al. 2022, def. 2.1)",
-    ),
-    metric(
-        "effective_sample_size",
-        Some(false),
-        "(sum w)^2 / (n sum w^2) of importance weights w from 10,000 samples to an energy (Kong 1992); takes the energy",
-    ),
-    metric(
-        "log_normalizer",
-        None,
-        "log of the mean importance weight to an energy, nats: a lower bound of log Z on average (Burda et al. 2016, eq. 8)",
-    ),
-    metric("path_energy", Some(true), "mean of the integral of the squared velocity along sampled trajectories"),
-    metric("npe", Some(true), "|path energy - W2^2| / W2^2 of source and target (Tong et al. 2024, §5.1)"),
-    metric(
-        "straightness",
-        Some(true),
-        "mean of the integral of |v|^2 minus |x1 - x0|^2 along trajectories (Liu et al. 2023, eq. 3); `flowc std straightness`",
-    ),
-    metric("inverse_error", Some(true), "mean distance of a point of the target from itself, solved back and forth"),
-    metric("log_volume", None, "mean of log |det dx1/dx0| along trajectories, nats"),
-    metric("solver_error", Some(true), "mean distance of a trajectory's end from that solved at a tolerance of 1e-6"),
-    metric(
-        "continuity_residual",
-        Some(true),
-        "mean of |d/dt log p + div v + v . grad log p| over times and points of a path (`path: straight`) between mixtures \
-         of normal laws; `flowc std continuity_residual`",
-    ),
-    metric("quality_by_steps", Some(true), "wasserstein2 with 1, 2, 5, 10, 20 and 100 steps of Euler: one line each"),
-    metric("nfe", Some(true), "evaluations of the field for one sample, mean"),
-    metric("step_time", Some(true), "seconds of a training step, median over sections of training"),
-    metric("parameters", None, "trainable numbers"),
-    metric(
-        "accuracy",
-        Some(false),
-        "share of the rows that judge whose label has a net's greatest logit: `accuracy(logits)`",
-    ),
-];
-
-fn info(name: &str) -> Option<&'static MetricInfo> {
-    METRICS.iter().find(|m| m.name == name)
 }
 
 /// Gives a fresh elaborator of the arm to what it is called with.
@@ -158,9 +67,11 @@ impl MetricPlan {
             }
             MetricKind::Coverage { sampler, density } => (Some(&**density), Some(&sampler.program)),
             MetricKind::Modes(m) => (None, Some(&m.program)),
-            MetricKind::Samples | MetricKind::StepTime | MetricKind::Evaluations | MetricKind::Parameters => {
-                (None, None)
-            }
+            MetricKind::Samples
+            | MetricKind::StepTime
+            | MetricKind::Evaluations
+            | MetricKind::Training(_)
+            | MetricKind::Parameters => (None, None),
         };
         own.chain(forward.map(|f| &f.program)).chain(target)
     }
@@ -223,6 +134,19 @@ pub fn metric_plan<'e>(
             let shown = if name.is_empty() { text } else { &name };
             return Err(elab.report(errors::unknown_metric(shown, e.span, &known)));
         };
+        let of_training = training::is_of_training(&name) || (name == "nfe" && generate.is_none() && train.is_some());
+        if of_training && !(name == "nfe" && faulty) {
+            out = Some(MetricPlan {
+                label: text.to_owned(),
+                name: info.name,
+                kind: training::plan(&mut elab, &name, e.span, &over, train)?,
+                generate: None,
+                extent: Extent::default(),
+                by_label: false,
+                span: e.span,
+            });
+            return Ok(());
+        }
         for o in &over {
             if o.key.name == "by" {
                 by_label(&mut elab, &name, o, generate)?;
@@ -250,6 +174,9 @@ pub fn metric_plan<'e>(
             }
             return Err(elab.report(d));
         }
+        if name == "step_time" && train.is_none() {
+            return Err(elab.report(training_errors::no_training(&name, e.span)));
+        }
         out = Some(MetricPlan {
             label: text.to_owned(),
             name: info.name,
@@ -263,7 +190,7 @@ pub fn metric_plan<'e>(
     })?;
     let mut plan = out.ok_or(Reported)?;
     let over: Vec<Entry> = over.into_iter().filter(|o| !matches!(o.key.name.as_str(), "by" | "points")).collect();
-    let Some(block) = generate else { return Ok(plan) };
+    let (Some(block), false) = (generate, matches!(plan.kind, MetricKind::Training(_))) else { return Ok(plan) };
     let given = |key: &str| over.iter().find(|o| o.key.name == key).or_else(|| block.get(key));
     let (sampler, solver) = (given("sampler"), given("solver"));
     let inherited = over.iter().all(|o| o.key.name != "solver");

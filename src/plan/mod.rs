@@ -4,6 +4,7 @@
 //! seeds that every arm runs with. Invariant: a plan without errors can be run; nothing in a block was ignored.
 //! Deliberately absent: execution, files, clocks.
 
+mod adjoint_lint;
 mod arms;
 mod blocks;
 mod budget;
@@ -25,20 +26,26 @@ mod noise;
 mod only;
 mod path_errors;
 mod paths;
+mod picture_errors;
 mod pictures;
 pub mod published;
 mod published_errors;
+mod registry;
 mod show;
 pub(crate) mod solver;
 mod stages;
 mod tableau_errors;
 pub(crate) mod tableaux;
+mod training;
+mod training_errors;
 mod unused;
 
 pub use arms::plan;
 pub use gradient::Gradient;
-pub use metrics::{METRICS, MetricInfo, MetricKind};
+pub use metrics::MetricKind;
+pub use registry::{METRICS, MetricInfo};
 pub use show::Shown;
+pub use training::Training;
 
 use crate::backend::Precision;
 use crate::elaborate::{DatasetUse, HostUse, Set};
@@ -66,6 +73,8 @@ pub struct RunPlan {
     pub published: Vec<Published>,
     /// What must hold at the end.
     pub expects: Vec<expect::Expect>,
+    /// The pictures that the report shows; `None`: all.
+    pub pictures: Option<Vec<String>>,
 }
 
 /// The number that a paper gives for a result.

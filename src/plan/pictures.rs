@@ -1,17 +1,31 @@
-//! Programs for the report's pictures: the velocity on a grid, and steps along trajectories.
+//! The report's pictures: which ones `plot` asks for, and programs for the velocity on a grid and steps along trajectories.
 //!
-//! The sampler of `generate` -> two programs, if a field stands behind it. Deliberately absent: messages; whatever is wrong was
-//! reported with the sampler itself.
+//! The sampler of `generate` -> two programs, if a field stands behind it. Deliberately absent: messages about these; whatever is
+//! wrong was reported with the sampler itself.
 
-use super::Forward;
 use super::blocks::{self, Block};
+use super::{Forward, picture_errors};
 use crate::diag::Sink;
 use crate::elaborate::value::Callee;
 use crate::elaborate::{Elaborator, Value};
+use crate::report::html::PICTURES;
 use crate::resolve::Module;
 use crate::source::SourceMap;
-use crate::syntax::ast::DefKind;
+use crate::syntax::ast::{Arg, DefKind, ExprKind};
 use std::collections::HashMap;
+
+/// Takes the entries of a `plot`; reports names that no picture has.
+pub(super) fn named<'m>(into: &mut Vec<&'m Arg>, items: &'m [Arg], sources: &SourceMap, sink: &mut Sink) {
+    let text = |a: &Arg| super::arms::squeeze(sources.text(a.value.span));
+    for a in items {
+        let known = matches!(&*a.value.kind, ExprKind::Name(n) if a.label.is_none() && PICTURES.contains(&n.as_str()));
+        match into.iter().find(|o| text(o) == text(a)) {
+            _ if !known => sink.push(picture_errors::unknown_picture(&text(a), a.value.span, &PICTURES)),
+            Some(first) => sink.push(picture_errors::repeated_picture(&text(a), a.value.span, first.value.span)),
+            None => into.push(a),
+        }
+    }
+}
 
 /// The field behind the sampler, if the sampler is configured with one: for pictures of its velocity and trajectories.
 pub(super) fn pictures(

@@ -10,12 +10,8 @@ use crate::source::{SourceMap, Span};
 use crate::syntax::ast::{DefKind, Expr, ExprKind, Formal, TypeExpr};
 use std::collections::HashMap;
 
-/// Reports what is wrong in the definitions of the file that nothing reads; `arm` is the value of every axis.
+/// Reports what is wrong in the definitions of the file that nothing reads; `arm` is the value of every axis and of every stage.
 pub fn check(module: &Module, sources: &SourceMap, sink: &mut Sink, arm: &HashMap<String, Value>) {
-    // What reads a stage is elaborated by the stages that come after it, and by nothing else.
-    if module.user.values().any(|d| matches!(d, Def::Stage(_))) {
-        return;
-    }
     for (name, def) in &module.user {
         // A stage is no value: what it trains is looked at with its arm.
         let stage = matches!(def, Def::Stage(_));

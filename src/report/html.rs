@@ -9,21 +9,26 @@ use super::record::RunRecord;
 use super::sections::Page;
 use super::summary;
 
+/// What `plot` may name: sections that are pictures. All are shown unless a spec chooses.
+pub const PICTURES: [&str; 6] = ["images", "samples", "training", "field", "trajectories", "paths"];
+
 /// The document. Under 2 MB for any run: points per picture, arms drawn and arrows are capped, and the page says so.
 #[must_use]
 pub fn page(record: &RunRecord) -> String {
     let arms = summary::arms(record);
     let rows = summary::rows(&arms);
     let page = Page { record, arms, rows };
+    let chosen = |name: &str| record.pictures.as_ref().is_none_or(|p| p.iter().any(|n| n == name));
+    let picture = |name: &str, drawn: String| if chosen(name) { drawn } else { String::new() };
     let sections = [
         page.metrics(),
         page.expectations(),
-        page.images(),
-        page.samples(),
-        page.training(),
-        page.field(),
-        page.trajectories(),
-        page.paths(),
+        picture("images", page.images()),
+        picture("samples", page.samples()),
+        picture("training", page.training()),
+        picture("field", page.field()),
+        picture("trajectories", page.trajectories()),
+        picture("paths", page.paths()),
         page.differences(),
         page.cost(),
         page.spec(),

@@ -38,6 +38,9 @@ pub struct RunRecord {
     pub cells: Vec<Cell>,
     /// The spec's `expect` lines.
     pub expectations: Vec<Expectation>,
+    /// The sections of pictures that the page shows (`html::PICTURES`); `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Vec<String>>,
     /// Where it ran.
     pub environment: Environment,
     /// The command that gives the same bits again.
@@ -157,6 +160,9 @@ pub struct Metric {
     /// Standard error of the estimate itself (over samples, not over seeds).
     #[serde(with = "real::option", default)]
     pub standard_error: Option<f64>,
+    /// Standard error of the log-density of one point, where a trace in it is estimated. That of their mean has a share of it.
+    #[serde(with = "real::option", default, skip_serializing_if = "Option::is_none")]
+    pub density_error: Option<f64>,
     /// What a perfect model would show with this estimator.
     #[serde(with = "real::option", default)]
     pub floor: Option<f64>,

@@ -4,6 +4,7 @@
 //! best arm where the data decide it. Invariants: with one seed nothing is claimed about arms; a value that is not finite is
 //! counted, never averaged; no arm is best if its rival sits on the same floor. Deliberately absent: layout.
 
+use super::number;
 use super::record::{Better, Cell, Metric, RunRecord};
 
 /// One arm of a comparison with its cells, one per seed that has begun.
@@ -53,6 +54,8 @@ pub struct Statistic {
     pub floor: Option<f64>,
     /// Standard deviation of the floor, mean over the seeds.
     pub floor_sd: Option<f64>,
+    /// Standard error of one point's log-density, mean over the seeds, where it is an estimate.
+    pub density_error: Option<f64>,
     /// Whether the mean cannot be told from the floor: within two standard deviations of it, or beyond.
     pub at_floor: bool,
     /// What a paper says, and its spread.
@@ -153,6 +156,7 @@ fn statistic(arm: &Arm<'_>, metric: &Metric) -> Option<Statistic> {
         lost: all.len() - finite.len(),
         floor,
         floor_sd,
+        density_error: collect(|m| m.density_error),
         at_floor,
         published: all.iter().find_map(|m| m.published.as_ref()).map(|p| (p.value, p.spread)),
     })
@@ -232,6 +236,23 @@ pub fn origins(record: &RunRecord) -> Vec<&str> {
 /// What the error bars of a table mean, in words.
 #[must_use]
 pub fn error_note(rows: &[Row<'_>]) -> String {
+    let estimates: Vec<String> = rows.iter().filter_map(density_note).collect();
+    std::iter::once(spread_note(rows)).chain(estimates).collect::<Vec<_>>().join("; ")
+}
+
+/// That the log-densities of a metric are estimates, and how good each is.
+fn density_note(row: &Row<'_>) -> Option<String> {
+    let errors: Vec<f64> = row.arms.iter().flatten().filter_map(|s| s.density_error).collect();
+    let (low, high) = errors.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), e| (a.min(*e), b.max(*e)));
+    let shown = match errors.as_slice() {
+        [] => return None,
+        [one] => number::plain(*one),
+        _ => format!("{} to {}", number::plain(low), number::plain(high)),
+    };
+    Some(format!("{}: log-densities are estimates, each with a standard error of {shown} nats", row.metric.name))
+}
+
+fn spread_note(rows: &[Row<'_>]) -> String {
     let seeds = || rows.iter().flat_map(|r| &r.arms).flatten().map(|s| s.seeds).filter(|n| *n > 0);
     match (seeds().min(), seeds().max()) {
         (Some(1) | None, Some(1) | None) => {

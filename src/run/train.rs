@@ -368,11 +368,7 @@ impl<T: Real> Trainer<T> {
 
     /// Which gradient is not finite.
     fn name_gradient(&self) -> String {
-        let gradient: &[T] = match self.gradient_map {
-            GradientMap::Identity => &self.buffers.sums,
-            GradientMap::Pieces(_) | GradientMap::Epilogue { .. } => &self.buffers.gradient,
-        };
-        let step = self.step + 1;
+        let (gradient, step) = (self.gradient(), self.step + 1);
         match gradient.iter().position(|g| !g.to_f64().is_finite()) {
             Some(at) => {
                 let value = gradient[at].to_f64();
@@ -422,6 +418,15 @@ impl<T: Real> Trainer<T> {
     #[must_use]
     pub fn flops(&self) -> u64 {
         self.work.flops() * self.config.batch as u64
+    }
+
+    /// The gradient of the last step, before clipping; flat as the parameters.
+    #[must_use]
+    pub fn gradient(&self) -> &[T] {
+        match self.gradient_map {
+            GradientMap::Identity => &self.buffers.sums,
+            GradientMap::Pieces(_) | GradientMap::Epilogue { .. } => &self.buffers.gradient,
+        }
     }
 
     /// Bytes of parameters, their companions and buffers, and the most that tapes of solves kept so far.

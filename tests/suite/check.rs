@@ -10,7 +10,7 @@ pub fn check_text(name: &str, text: &str) -> (Vec<Diagnostic>, SourceMap) {
     (c.diagnostics, c.sources)
 }
 
-/// Codes that no text alone can raise: they tell of a run, of files, or of flowc itself.
+/// Codes that no text can raise: they tell of a run or of flowc itself.
 pub const RUN_TIME: &[Code] = &[
     Code::NonFiniteLoss,
     Code::NonFiniteState,
@@ -18,21 +18,25 @@ pub const RUN_TIME: &[Code] = &[
     Code::TooManySteps,
     Code::NoConvergence,
     Code::BadTimes,
-    Code::FileNotFound,
     Code::CannotWrite,
     Code::ExpectFailed,
     Code::SinkhornNotConverged,
     Code::BadCheckpoint,
     Code::OtherVersion,
     Code::FolderInUse,
-    Code::MissingValue,
-    Code::Ragged,
-    Code::DataEmpty,
-    Code::DataFormat,
     Code::Internal,
 ];
 
+/// Codes of files that lie beside a text: it has cases, with such files, and its page shows the file.
+pub const OF_FILES: &[Code] =
+    &[Code::FileNotFound, Code::MissingValue, Code::Ragged, Code::DataEmpty, Code::DataFormat];
+
 /// Whether [`check_text`] can give this code.
-pub fn is_checked(code: Code) -> bool {
+pub fn has_cases(code: Code) -> bool {
     !RUN_TIME.contains(&code)
+}
+
+/// Whether it can for a text alone.
+pub fn is_checked(code: Code) -> bool {
+    has_cases(code) && !OF_FILES.contains(&code)
 }

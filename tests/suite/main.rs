@@ -46,5 +46,6 @@ mod tableaux;
 mod term;
 mod tidy;
 mod times;
+mod training_metrics;
 mod truths;
 mod ui;

@@ -1,7 +1,7 @@
 //! Laws of the record, its statistics and its page.
 
 use crate::report_records::{Random, broken, clouds, comparison, single};
-use flowc::report::html::page;
+use flowc::report::html::{PICTURES, page};
 use flowc::report::number;
 use flowc::report::record::{Better, Cell, Metric, Points, RunRecord};
 use flowc::report::summary::{arms, difference, rows, student};
@@ -97,6 +97,23 @@ fn check(record: &RunRecord) -> String {
     let pictures = text.matches("<svg ").count() - text.matches("class=\"defs\"").count();
     assert_eq!(pictures, text.matches("role=\"img\" aria-label=\"").count(), "every picture has words");
     text
+}
+
+/// `plot` chooses among the pictures; tables and text stay.
+#[test]
+fn a_page_shows_the_pictures_that_were_chosen() {
+    let mut record = comparison();
+    let section = |text: &str, name: &str| text.contains(&format!("<section id=\"{name}\""));
+    let all = check(&record);
+    let drawn: Vec<&str> = PICTURES.into_iter().filter(|p| section(&all, p)).collect();
+    assert!(drawn.len() >= 4, "{drawn:?}");
+    for chosen in [vec![], vec!["samples"], vec!["paths", "training"]] {
+        record.pictures = Some(chosen.iter().map(|p| (*p).to_owned()).collect());
+        let text = check(&record);
+        assert!(PICTURES.iter().all(|p| section(&text, p) == (chosen.contains(p) && drawn.contains(p))), "{chosen:?}");
+        assert!(section(&text, "results") && section(&text, "cost") && section(&text, "reproduce"));
+        assert_eq!(RunRecord::from_json(&record.to_json().unwrap()).unwrap().pictures, record.pictures);
+    }
 }
 
 #[test]

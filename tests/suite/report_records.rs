@@ -200,6 +200,7 @@ fn make_comparison() -> RunRecord {
         seeds: vec![0, 1, 2],
         axes: vec![Axis { name: "p".into(), labels: labels.map(String::from).to_vec() }],
         cells,
+        pictures: None,
         expectations: vec![
             Expectation {
                 text: "wasserstein2[straight] < 0.1".into(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flowc::diag::{Code, Severity, render};
 
-use crate::check::{check_text, is_checked};
+use crate::check::{check_text, has_cases};
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -31,7 +31,7 @@ fn messages_are_as_written_down() {
             faults.push(format!("{name} is not named after a code"));
             continue;
         };
-        if !is_checked(*code) {
+        if !has_cases(*code) {
             continue;
         }
         for path in sorted(&folder).iter().filter(|p| p.extension().is_some_and(|e| e == "flow")) {
