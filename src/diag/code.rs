@@ -97,7 +97,6 @@ codes! {
     DuplicateBlock "E0609" "duplicate-block" Error;
     BadValue "E0610" "bad-value" Error;
     UnusedAxis "E0611" "unused-axis" Error;
-    NotAvailable "E0613" "not-available-yet" Error;
     MisplacedInStage "E0614" "misplaced-in-stage" Error;
     StageNotEnded "E0615" "stage-not-ended" Error;
     BatchExceedsData "E0616" "batch-exceeds-data" Error;

@@ -76,7 +76,6 @@ pages! {
     DuplicateBlock "E0609";
     BadValue "E0610";
     UnusedAxis "E0611";
-    NotAvailable "E0613";
     MisplacedInStage "E0614";
     StageNotEnded "E0615";
     BatchExceedsData "E0616";

@@ -1,11 +1,15 @@
 //! Metrics that are averages over samples: importance weights, shares of modes, coverage.
 
 use super::measure::{Sets, fault, wide};
+use super::probe::Probe;
 use super::programs::{Compiled, Draw};
 use crate::diag::Diagnostic;
+use crate::elaborate::HostKind;
+use crate::ir::InputId;
 use crate::metrics;
 use crate::numeric::stats::{Summary, quantile};
 use crate::plan::MetricPlan;
+use crate::plan::means::Mean;
 use crate::plan::metric_programs::Modes;
 use crate::report::record::Metric;
 use crate::rng::Stream;
@@ -18,6 +22,36 @@ pub const POINTS: usize = 10_000;
 const COVERED: usize = 5_000;
 /// Resamples behind a standard error.
 const RESAMPLES: usize = 50;
+
+/// The mean of a number of each sample: of data the rows that judge, each once; of laws fresh draws; of couplings pairs of these.
+pub fn mean<T: Real>(
+    m: &MetricPlan,
+    mean: &Mean,
+    program: &Compiled<T>,
+    seed: u64,
+    theta: &[T],
+    probe: &Probe<'_, T>,
+    out: &mut Metric,
+) -> Result<(), Diagnostic> {
+    let rows = [program.rows("evaluate"), probe.rows(&mean.hosts)].into_iter().flatten().min();
+    let n = rows.unwrap_or(m.extent.count.unwrap_or(POINTS));
+    let columns = probe.columns(program.program(), &mean.hosts, n)?;
+    // Rows of data come by themselves.
+    let own = program.program().inputs.iter().enumerate().filter(|(_, d)| d.rows.is_none());
+    let inputs: Vec<&[T]> = columns.iter().flat_map(|c| own.clone().map(|(i, _)| c.block(InputId(i as u32)))).collect();
+    let o = program.run(theta, Draw { seed, purpose: "evaluate", step: 0 }, n, &inputs)?;
+    let values = o.output("value").map(wide).unwrap_or_default();
+    let s = Summary::of(&values);
+    // Pairs of one plan depend on each other; plans do not.
+    let plan = mean.hosts.iter().map(|h| match h.kind {
+        HostKind::Transport(t) => t.batch,
+    });
+    let whole =
+        plan.max().map(|k| Summary::of(&values.chunks_exact(k).map(|p| Summary::of(p).mean).collect::<Vec<_>>()));
+    let of = whole.unwrap_or(s);
+    (out.value, out.standard_error, out.size) = (s.mean, (of.count > 1).then(|| of.error()), Some(n as u64));
+    Ok(())
+}
 
 /// What a perfect model shows in an average, where that is a number.
 pub fn floor(name: &str, out: &mut Metric) {

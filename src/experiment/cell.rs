@@ -140,8 +140,8 @@ pub fn run<T: Real>(
         return Ok(after);
     }
     let theta_of = |c: &Compiled<T>| gather(c, &after.named, seed, place.stages);
-    let probe = arm.train.as_ref().map(|plan| Probe {
-        plan,
+    let probe = Probe {
+        plan: arm.train.as_ref(),
         seed,
         named: &after.named,
         store: &programs.store,
@@ -149,8 +149,8 @@ pub fn run<T: Real>(
         stage: place.stage,
         backend,
         own: OnceCell::new(),
-    });
-    evaluate(arm, seed, programs, place, shared, &theta_of, probe.as_ref(), &mut stopped, cell)?;
+    };
+    evaluate(arm, seed, programs, place, shared, &theta_of, &probe, &mut stopped, cell)?;
     cell.finished = stopped.is_none() && cell.steps_done == cell.steps_planned;
     match stopped {
         Some(d) => Err(d),
@@ -167,7 +167,7 @@ fn evaluate<T: Real>(
     place: &Place<'_>,
     shared: &Shared<'_>,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
-    probe: Option<&Probe<'_, T>>,
+    probe: &Probe<'_, T>,
     stopped: &mut Option<Diagnostic>,
     cell: &mut Cell,
 ) -> Result<(), Diagnostic> {

@@ -116,24 +116,16 @@ pub fn without_samples<T: Real>(
     program: &MetricPrograms<T>,
     seed: u64,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
-    probe: Option<&Probe<'_, T>>,
+    probe: &Probe<'_, T>,
     cell: &Cell,
 ) -> Result<Option<Metric>, Diagnostic> {
     let mut out = blank(m);
     match (&m.kind, program) {
         (MetricKind::Parameters, _) => out.value = cell.parameters as f64,
         (MetricKind::StepTime, _) => averages::step_time(&cell.step_times, &mut out),
-        (MetricKind::Training(what), _) => match probe {
-            Some(probe) => probe.measure(what, &mut out)?,
-            None => return Ok(None),
-        },
-        (MetricKind::Mean(_), MetricPrograms::Mean(program)) => {
-            // Of data the rows that judge, each once; of laws fresh draws.
-            let n = program.rows("evaluate").unwrap_or(m.extent.count.unwrap_or(POINTS));
-            let o = program.run(&theta_of(program), Draw { seed, purpose: "evaluate", step: 0 }, n, &[])?;
-            let s = Summary::of(&o.output("value").map(wide).unwrap_or_default());
-            (out.value, out.standard_error) = (s.mean, (s.count > 1).then(|| s.error()));
-            out.size = Some(n as u64);
+        (MetricKind::Training(what), _) => probe.measure(what, &mut out)?,
+        (MetricKind::Mean(mean), MetricPrograms::Mean(program)) => {
+            averages::mean(m, mean, program, seed, &theta_of(program), probe, &mut out)?;
             averages::floor(m.name, &mut out);
         }
         (
@@ -185,7 +177,7 @@ pub fn metric<T: Real>(
     sets: &Sets,
     seed: u64,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
-    probe: Option<&Probe<'_, T>>,
+    probe: &Probe<'_, T>,
     cell: &Cell,
 ) -> Result<Metric, Diagnostic> {
     let mut out = blank(m);

@@ -1,16 +1,21 @@
-//! A step of training, looked at with the trained parameters: what its solves cost and keep, and its gradient.
+//! What a cell has learned, looked at from training's side: a step of it with the trained parameters, what its solves cost and keep
+//! and its gradient; and pairs of a coupling that it is judged by.
 //!
 //! A [`TrainPlan`] and parameters by name -> numbers of one step on the first batch, which changes nothing. It is made on one
 //! thread: what a thread keeps depends on how many share a budget, and a metric may not. Deliberately absent: clocks.
 
 use super::cell::{Named, stage_of};
+use super::coupling;
 use super::sets::Store;
 use super::train::trainer;
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic};
+use crate::elaborate::HostUse;
+use crate::ir::Program;
 use crate::plan::{Gradient, TrainPlan, Training};
 use crate::report::record::Metric;
 use crate::run::Real;
+use crate::run::data_cols::Columns;
 use crate::run::pool::Pool;
 use crate::run::solving::Cost;
 use crate::solve::SolverConfig;
@@ -19,8 +24,8 @@ use std::sync::Arc;
 
 /// Where a cell trains, and with what.
 pub struct Probe<'a, T: Real> {
-    /// The training that the cell ended.
-    pub plan: &'a TrainPlan,
+    /// The training that the cell ended, if it trains.
+    pub plan: Option<&'a TrainPlan>,
     /// Its seed.
     pub seed: u64,
     /// What it has learned.
@@ -48,6 +53,26 @@ pub struct Step {
 }
 
 impl<T: Real> Probe<'_, T> {
+    fn plan(&self) -> Result<&TrainPlan, Diagnostic> {
+        self.plan.ok_or_else(|| Diagnostic::bare(Code::Internal, "a step of a training that is not there"))
+    }
+
+    /// Samples that pairs can be made for: the rows that judge, if a side is data.
+    pub fn rows(&self, hosts: &[HostUse]) -> Option<usize> {
+        let sides = hosts.iter().flat_map(|h| h.programs.0.inputs.iter().chain(&h.programs.1.inputs));
+        sides.filter_map(|d| d.rows.as_ref()).map(|r| self.store.count(r, "evaluate")).min()
+    }
+
+    /// The columns of a program that hosts make, for `n` samples; none without hosts.
+    pub fn columns(&self, program: &Program, hosts: &[HostUse], n: usize) -> Result<Option<Columns<T>>, Diagnostic> {
+        let Some(source) = coupling::source(hosts, self.seed, "evaluate", self.store, self.backend)? else {
+            return Ok(None);
+        };
+        let mut columns = Columns::zeros(&program.inputs, n);
+        source.fill(0, &mut columns).map_err(|d| *d)?;
+        Ok(Some(columns))
+    }
+
     /// Makes a step of a plan.
     fn step(&self, plan: &TrainPlan) -> Result<Step, Diagnostic> {
         let one = Pool::new(Some(1));
@@ -68,19 +93,20 @@ impl<T: Real> Probe<'_, T> {
     /// The step as training makes it, or with another solver.
     fn with<R>(&self, solver: Option<&SolverConfig>, of: impl Fn(&Step) -> R) -> Result<R, Diagnostic> {
         if let Some(solver) = solver {
-            let plan = TrainPlan { default_solver: solver.clone(), ..self.plan.clone() };
+            let plan = TrainPlan { default_solver: solver.clone(), ..self.plan()?.clone() };
             return self.step(&plan).map(|s| of(&s));
         }
         if self.own.get().is_none() {
-            let _ = self.own.set(self.step(self.plan)?);
+            let _ = self.own.set(self.step(self.plan()?)?);
         }
         self.own.get().map(of).ok_or_else(|| Diagnostic::bare(Code::Internal, "a step that was made is not there"))
     }
 
     /// Fills in a metric.
     pub fn measure(&self, what: &Training, out: &mut Metric) -> Result<(), Diagnostic> {
-        let batch = self.plan.batch as f64;
-        out.size = Some(self.plan.batch as u64);
+        let size = self.plan()?.batch;
+        let batch = size as f64;
+        out.size = Some(size as u64);
         match what {
             Training::Forward(solver) => out.value = self.with(solver.as_ref(), |s| s.forward as f64)? / batch,
             Training::Backward(solver) => out.value = self.with(solver.as_ref(), |s| s.backward as f64)? / batch,
@@ -99,8 +125,9 @@ impl<T: Real> Probe<'_, T> {
 
     /// The gradient in another mode.
     fn other(&self, gradient: Gradient, solver: Option<&SolverConfig>) -> Result<Vec<f64>, Diagnostic> {
-        let default_solver = solver.unwrap_or(&self.plan.default_solver).clone();
-        self.step(&TrainPlan { gradient, default_solver, ..self.plan.clone() }).map(|s| s.gradient)
+        let plan = self.plan()?;
+        let default_solver = solver.unwrap_or(&plan.default_solver).clone();
+        self.step(&TrainPlan { gradient, default_solver, ..plan.clone() }).map(|s| s.gradient)
     }
 }
 

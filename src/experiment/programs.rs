@@ -193,7 +193,7 @@ impl<T: Real> Programs<T> {
                     MetricPrograms::Density(solving(density)?, own)
                 }
                 MetricKind::Energy(f) | MetricKind::Npe(f) => MetricPrograms::Energy(solving(f)?),
-                MetricKind::Mean(f) => MetricPrograms::Mean(solving(f)?),
+                MetricKind::Mean(m) => MetricPrograms::Mean(solving(&m.forward)?),
             });
             samplers.push(m.generate.as_ref().map(|g| solving(&g.sampler)).transpose()?);
         }

@@ -79,10 +79,3 @@ pub fn accuracy_of(found: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::MeaninglessMetric, message, span, "not such a net")
         .help("e.g. `accuracy(logits)` with `net logits(x: vec[64]) -> vec[10] = mlp(x, out: 10)`")
 }
-
-/// `E0613`: an objective over pairs of a set.
-pub fn coupled_mean(span: Span) -> Diagnostic {
-    let message = "an objective that couples sets of samples is not evaluated yet";
-    Diagnostic::new(Code::NotAvailable, message, span, "not available yet")
-        .help("evaluate it with independent pairs, e.g. `flow_matching(v, straight)`")
-}

@@ -1,14 +1,24 @@
 //! Metrics that are the mean of a number of each sample: `accuracy(logits)`, and every objective.
 //!
 //! An entry of `evaluate` -> a program with the output `value`. Of data the rows that judge are taken, each once; of laws fresh
-//! draws. Deliberately absent: running it.
+//! draws; of a coupling pairs of these. Deliberately absent: running it.
 
 use super::blocks::{self, Block};
 use super::{Forward, MetricKind, MetricPlan, label_errors};
+use crate::elaborate::HostUse;
 use crate::elaborate::{Elaborator, Res, Value};
 use crate::ir::NodeId;
 use crate::source::Span;
 use crate::syntax::ast::{Arg, DefKind, Expr, ExprKind};
+
+/// A number of each sample.
+#[derive(Clone, Debug)]
+pub struct Mean {
+    /// Output `value`.
+    pub forward: Forward,
+    /// Columns that the host makes.
+    pub hosts: Vec<HostUse>,
+}
 
 /// Whether an entry is one of these: `accuracy`, or what an objective is called.
 pub fn is_mean(elab: &Elaborator<'_>, e: &Expr) -> bool {
@@ -50,19 +60,17 @@ pub fn plan(
             elab.objective(&objective, e.span)?
         }
     };
-    if !elab.hosts.is_empty() {
-        return Err(elab.report(label_errors::coupled_mean(e.span)));
-    }
     elab.program.outputs.push(("value".into(), value));
     // The solver of training, where that is what is looked at.
     let solver = train.and_then(|b| b.get("solver")).or_else(|| generate.and_then(|b| b.get("solver")));
     let default_solver = blocks::solver(&mut elab, solver, e.span)?;
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
+    let hosts = std::mem::take(&mut elab.hosts);
     let forward = Forward { program: elab.program, solvers, default_solver };
     Ok(MetricPlan {
         label: text.to_owned(),
         name: if accuracy.is_some() { "accuracy" } else { "objective" },
-        kind: MetricKind::Mean(Box::new(forward)),
+        kind: MetricKind::Mean(Box::new(Mean { forward, hosts })),
         generate: None,
         extent: super::Extent::default(),
         by_label: false,

@@ -50,7 +50,7 @@ pub enum MetricKind {
     /// Trainable numbers.
     Parameters,
     /// The mean of the output `value` of each sample.
-    Mean(Box<Forward>),
+    Mean(Box<means::Mean>),
 }
 
 /// Gives a fresh elaborator of the arm to what it is called with.
@@ -62,9 +62,8 @@ impl MetricPlan {
         let own = self.generate.iter().map(|g| &g.sampler.program);
         let (forward, target): (Option<&Forward>, Option<&Program>) = match &self.kind {
             MetricKind::Density { density, own, .. } => (Some(&**density), own.as_deref()),
-            MetricKind::Energy(f) | MetricKind::Npe(f) | MetricKind::Weights(f) | MetricKind::Mean(f) => {
-                (Some(&**f), None)
-            }
+            MetricKind::Energy(f) | MetricKind::Npe(f) | MetricKind::Weights(f) => (Some(&**f), None),
+            MetricKind::Mean(m) => (Some(&m.forward), None),
             MetricKind::Coverage { sampler, density } => (Some(&**density), Some(&sampler.program)),
             MetricKind::Modes(m) => (None, Some(&m.program)),
             MetricKind::Samples
@@ -210,7 +209,7 @@ pub fn metric_plan<'e>(
                 let (law, _) = law(elab)?;
                 programs::of_field(elab, &asked, &law, path)
             })?;
-            MetricKind::Mean(Box::new(mean))
+            MetricKind::Mean(Box::new(means::Mean { forward: mean, hosts: vec![] }))
         }
         "mode_weights" => {
             MetricKind::Modes(Box::new(programs::modes(fresh, &Asked { name: plan.name, span, solver })?))

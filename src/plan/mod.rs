@@ -19,7 +19,7 @@ mod label_errors;
 mod labels;
 mod lint;
 mod lint_errors;
-mod means;
+pub mod means;
 pub mod metric_programs;
 mod metrics;
 mod noise;

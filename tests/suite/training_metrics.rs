@@ -128,3 +128,29 @@ fn an_estimated_density_says_how_much_it_varies() {
         );
     }
 }
+
+/// Objectives over pairs of a coupling are measured on fresh pairs. On the line, a plan of k pairs is the sorted one, whose cost
+/// falls towards zero for equal laws; either coupling keeps both marginals.
+#[test]
+fn an_objective_over_a_coupling_is_measured() {
+    let r = experiment(
+        "precision f64
+        source = normal()
+        target = normal()
+        objective cost(pairs) { draw (x0, x1) ~ pairs; minimize (x1 - x0)^2 }
+        objective spread(pairs) { draw (x0, x1) ~ pairs; minimize x0^2 + x1^2 }
+        evaluate [
+          cost(independent), cost(optimal_transport(batch: 64)), cost(optimal_transport(batch: 256)),
+          spread(optimal_transport(batch: 256)),
+        ]",
+    );
+    let of = |name: &str| r.cells[0].metrics.iter().find(|m| m.name == name).expect("a metric");
+    let near = |name: &str, want: f64| {
+        let (m, e) = (of(name), of(name).standard_error.expect("an error"));
+        assert!((m.value - want).abs() < 4.0 * e && e < 0.1, "{name}: {} ± {e} for {want}", m.value);
+    };
+    near("cost(independent)", 2.0);
+    near("spread(optimal_transport(batch: 256))", 2.0);
+    let cost = |k| of(&format!("cost(optimal_transport(batch: {k}))")).value;
+    assert!(cost(64) < 0.15 && cost(256) < 0.5 * cost(64), "{} {}", cost(64), cost(256));
+}
