@@ -52,7 +52,7 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
     });
     let (Some(record), Some(mode)) = (record, mode) else {
         let found = elab.describe(&value);
-        let must = "`auto`, `backprop`, `checkpoint(10)`, `reversible` or `adjoint(rtol: 1e-5, atol: 1e-5)`";
+        let must = "`auto`, `backprop`, `checkpoint(10)`, `adjoint` or `reversible`";
         let d = errors::bad_value("gradient", &found, must, span);
         return Err(elab.report(d.help("write its name without quotes; `flowc std gradients` says what each keeps")));
     };
@@ -64,9 +64,10 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
             _ => {
                 let found = elab.describe(&value);
                 let d = errors::bad_value(key, &found, must, span);
-                Err(elab.report(
-                    d.help("for example `gradient: checkpoint(4)` or `gradient: adjoint(rtol: 1e-5, atol: 1e-5)`"),
-                ))
+                Err(elab.report(d.help(match key {
+                    "coupling" => "for example `gradient: reversible(coupling: 0.999)`",
+                    _ => "for example `gradient: checkpoint(4)` or `gradient: adjoint(rtol: 1e-5, atol: 1e-5)`",
+                })))
             }
         }
     };
