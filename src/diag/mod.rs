@@ -11,6 +11,7 @@ pub mod suggest;
 pub use code::Code;
 
 use crate::source::Span;
+use std::collections::{BTreeMap, HashSet};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,39 +97,53 @@ impl Diagnostic {
     }
 }
 
-/// Collects diagnostics; equal ones (same code and place) are kept once.
+/// Diagnostics of one severity that are kept: nobody reads more, and a file of megabytes can have a fault in every line.
+const KEPT: usize = 200;
+
+/// Collects diagnostics; equal ones (same code and place) are kept once, and of each severity the first [`KEPT`].
 #[derive(Debug, Default)]
 pub struct Sink {
     items: Vec<Diagnostic>,
+    known: HashSet<(Code, Option<Span>, String)>,
+    /// How many there were, and the last one that was kept; by severity.
+    counts: BTreeMap<Severity, (usize, usize)>,
 }
 
 impl Sink {
     /// Adds one, unless the same code at the same place is there already.
     pub fn push(&mut self, d: Diagnostic) {
-        let place = |d: &Diagnostic| d.primary.as_ref().map(|l| l.span);
-        let known = self
-            .items
-            .iter()
-            .any(|o| o.code == d.code && place(o) == place(&d) && (place(&d).is_some() || o.message == d.message));
-        if !known {
-            self.items.push(d);
+        let (count, last) = self.counts.entry(d.code.severity()).or_default();
+        let place = d.primary.as_ref().map(|l| l.span);
+        let words = if place.is_some() { String::new() } else { d.message.clone() };
+        if self.known.insert((d.code, place, words)) {
+            *count += 1;
+            if *count <= KEPT {
+                *last = self.items.len();
+                self.items.push(d);
+            }
         }
     }
 
     /// Whether any error was reported.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.items.iter().any(|d| d.code.severity() == Severity::Error)
+        self.counts.contains_key(&Severity::Error)
     }
 
-    /// All of them, in source order (errors without a place last).
+    /// All of them, in source order (errors without a place last); the last of a severity says how many are left out.
     #[must_use]
     pub fn finish(mut self) -> Vec<Diagnostic> {
+        for (severity, (count, last)) in self.counts {
+            if count > KEPT {
+                let word = render::severity_name(severity);
+                self.items[last].notes.push(format!("{} more {word}s are not shown", count - KEPT));
+            }
+        }
         self.items.sort_by_key(|d| d.primary.as_ref().map_or((1, None), |l| (0, Some((l.span.file, l.span.start)))));
         self.items
     }
 
-    /// What was reported so far.
+    /// What was reported so far, as far as it is kept.
     #[must_use]
     pub fn items(&self) -> &[Diagnostic] {
         &self.items

@@ -5,8 +5,9 @@
 //! Deliberately absent: where the string goes.
 
 use std::fmt;
+use std::ops::Range;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteSpanContents};
 use serde_json::{Value, json};
 
 use super::{Diagnostic, Label, Severity};
@@ -93,7 +94,35 @@ pub fn position(sources: &SourceMap, file: FileId, at: u32) -> (usize, usize) {
     let before = &sources.file(file).text[..at as usize];
     let line_start = before.rfind('\n').map_or(0, |n| n + 1);
     let column = before[line_start..].chars().filter(|c| *c != '\u{feff}').count() + 1;
-    (before.matches('\n').count() + 1, column)
+    (lines_in(before) + 1, column)
+}
+
+/// Ends of lines in a text. Counting bytes is several times faster than searching a pattern.
+fn lines_in(text: &str) -> usize {
+    text.bytes().filter(|b| *b == b'\n').count()
+}
+
+/// Some lines of a file: miette looks through all of a text that it is given, for every message.
+#[derive(Debug)]
+struct Lines {
+    name: String,
+    text: String,
+    /// How many lines stand before.
+    before: usize,
+}
+
+impl miette::SourceCode for Lines {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        let c = self.text.read_span(span, before, after)?;
+        let (line, name) = (c.line() + self.before, self.name.clone());
+        let moved = MietteSpanContents::new_named(name, c.data(), *c.span(), line, c.column(), c.line_count());
+        Ok(Box::new(moved))
+    }
 }
 
 /// What miette draws in one go: one source.
@@ -102,7 +131,7 @@ struct Page {
     code: Option<String>,
     severity: Severity,
     message: String,
-    source: Option<NamedSource<String>>,
+    source: Option<Lines>,
     labels: Vec<LabeledSpan>,
     help: Option<String>,
 }
@@ -133,7 +162,7 @@ impl miette::Diagnostic for Page {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.source.as_ref().map(|s| s as &dyn miette::SourceCode)
+        self.source.as_ref().map(|s| s as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -189,7 +218,8 @@ fn page(
         let file = sources.file(primary.span.file);
         let all: Vec<&Label> = std::iter::once(primary).chain(near.iter().copied()).collect();
         let spans: Vec<Span> = all.iter().map(|l| l.span).collect();
-        let (text, places) = excerpt(&file.text, &spans);
+        let around = surroundings(&file.text, &spans);
+        let (text, places) = excerpt(&file.text[around.clone()], around.start, &spans);
         for (i, (label, (start, end))) in all.iter().zip(places).enumerate() {
             let (words, place) = (Some(label.text.clone()), (start, end - start));
             labels.push(if i == 0 {
@@ -198,14 +228,26 @@ fn page(
                 LabeledSpan::new_with_span(words, place)
             });
         }
-        source = Some(NamedSource::new(file.name.clone(), text));
+        source = Some(Lines { name: file.name.clone(), text, before: lines_in(&file.text[..around.start]) });
     }
     Page { code, severity, message: message.to_string(), source, labels, help: None }
 }
 
-/// The text to show and the places of the spans in it: the file as it is, or with long lines cut around the spans.
-fn excerpt(text: &str, spans: &[Span]) -> (String, Vec<(usize, usize)>) {
+/// Lines that hold the spans, and as many on either side as may be shown.
+fn surroundings(text: &str, spans: &[Span]) -> Range<usize> {
+    const CONTEXT: usize = 3;
     let clamp = |at: u32| (at as usize).min(text.len());
+    let start = spans.iter().map(|s| clamp(s.start)).min().unwrap_or(0);
+    let end = spans.iter().map(|s| clamp(s.end)).max().unwrap_or(text.len());
+    let before = text[..start].rmatch_indices('\n').nth(CONTEXT).map_or(0, |(n, _)| n + 1);
+    let after = text[end..].match_indices('\n').nth(CONTEXT).map_or(text.len(), |(n, _)| end + n + 1);
+    before..after
+}
+
+/// The text to show and the places of the spans in it: lines as they are, or long ones cut around the spans, which count from
+/// `origin`.
+fn excerpt(text: &str, origin: usize, spans: &[Span]) -> (String, Vec<(usize, usize)>) {
+    let clamp = |at: u32| (at as usize).saturating_sub(origin).min(text.len());
     let mut places: Vec<(usize, usize)> = spans.iter().map(|s| (clamp(s.start), clamp(s.end))).collect();
     let line_of = |at: usize| {
         let start = text[..at].rfind('\n').map_or(0, |n| n + 1);
