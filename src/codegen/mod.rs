@@ -33,9 +33,11 @@ mod wide;
 use crate::backend::{Backend, Kernel, Precision, Scalar, Unit};
 use crate::diag::{Code, Diagnostic};
 use crate::kernels::{Isa, KernelTable, Real, table};
+use crate::source::Span;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use module::{Compiled, Program, Texts};
+use std::collections::BTreeMap;
 
 /// The compiler of units.
 pub struct Jit {
@@ -57,13 +59,13 @@ impl Jit {
     /// If Cranelift does not know this processor's family.
     #[must_use]
     pub fn new(isa: Isa) -> Jit {
-        Jit { isa, verify: false, target: target(false) }
+        Jit { isa, verify: false, target: target(false, false) }
     }
 
     /// Whether Cranelift checks the code it is given: for tests, it costs a third of the time.
     #[must_use]
     pub fn verified(self, verify: bool) -> Jit {
-        Jit { verify, target: target(verify), ..self }
+        Jit { verify, target: target(verify, false), ..self }
     }
 
     /// The instruction set of the kernels.
@@ -77,9 +79,13 @@ impl Jit {
             let text = format!("this processor has no {}", self.isa);
             return Err(Diagnostic::bare(Code::Internal, text));
         }
+        if unit.dag.len() > LARGEST {
+            return Err(too_large(unit));
+        }
         let program = Program::new(unit, T::PRECISION)?;
         let table: &'static KernelTable<T> = table(self.isa);
-        module::compile(&self.target, table, program, unit.name, dump)
+        let quick = (unit.dag.len() > LARGE).then(|| target(self.verify, true));
+        module::compile(quick.as_ref().unwrap_or(&self.target), table, program, unit.name, dump)
     }
 
     fn texts(&self, unit: &Unit<'_>, precision: Precision) -> Result<Texts, Diagnostic> {
@@ -114,13 +120,38 @@ impl Jit {
     }
 }
 
+/// Operations of a unit beyond which registers are given in one pass: the usual way takes a time that grows with their square
+/// (measured: 1.4 s for 6,000).
+const LARGE: usize = 4_000;
+/// Operations of a unit that are compiled.
+const LARGEST: usize = 100_000;
+
+/// `E0309`: a unit that would be minutes in the making. The place is that of most of its operations.
+fn too_large(unit: &Unit<'_>) -> Diagnostic {
+    let mut counts: BTreeMap<Span, usize> = BTreeMap::new();
+    for span in unit.dag.ids().filter_map(|id| unit.dag.node(id).span) {
+        *counts.entry(span).or_default() += 1;
+    }
+    let message = format!("this comes to {} operations; at most {LARGEST} are compiled", unit.dag.len());
+    let d = match counts.into_iter().max_by_key(|(_, n)| *n) {
+        Some((span, n)) => Diagnostic::new(Code::BudgetExceeded, message, span, format!("{n} of them are made here")),
+        None => Diagnostic::bare(Code::BudgetExceeded, message),
+    };
+    d.help("`fold`, `map` and derivatives are written out: make ranges shorter, or work on whole vectors")
+}
+
 /// Flags: no optimisation (measured: it moves loads up and spills), this processor's features, absolute calls.
-fn target(verify: bool) -> OwnedTargetIsa {
+fn target(verify: bool, quick: bool) -> OwnedTargetIsa {
     let mut flags = settings::builder();
     let verify = if verify { "true" } else { "false" };
-    for (name, value) in
-        [("opt_level", "none"), ("is_pic", "false"), ("use_colocated_libcalls", "false"), ("enable_verifier", verify)]
-    {
+    let registers = if quick { "single_pass" } else { "backtracking" };
+    for (name, value) in [
+        ("opt_level", "none"),
+        ("is_pic", "false"),
+        ("use_colocated_libcalls", "false"),
+        ("enable_verifier", verify),
+        ("regalloc_algorithm", registers),
+    ] {
         flags.set(name, value).expect("a flag of this Cranelift");
     }
     let builder = cranelift_native::builder().expect("a processor family that Cranelift knows");

@@ -10,13 +10,43 @@ use crate::ir::{Dag, Einsum, Level, NodeId, Op, rebuild};
 /// Most operands of a flattened einsum: the order pass looks at every pair of disjoint subsets, 3^12 = 531,441 of them.
 pub const MAX_OPERANDS: usize = 12;
 
+/// Pairs of subsets that one pass over a program looks at: as many as sixteen products of [`MAX_OPERANDS`] have. A program
+/// with more gets smaller trees, hence perhaps a dearer order, and never minutes of compilation.
+pub const WORK: u64 = 16 * 531_441;
+
+/// Pairs of disjoint subsets of so many operands.
+pub fn pairs(operands: usize) -> u64 {
+    3u64.saturating_pow(operands as u32)
+}
+
+/// The most operands of a tree at which the order pass has no more than [`WORK`] to do; two are always a product.
+fn most(dag: &Dag, roots: &[NodeId], uses: &[u32]) -> usize {
+    let seen = crate::ir::reachable(dag, roots, |_| false);
+    let work = |most: usize| {
+        dag.ids()
+            .filter(|id| seen[id.0 as usize])
+            .filter_map(|id| match dag.op(id) {
+                Op::Einsum(e) => Some(e),
+                _ => None,
+            })
+            .map(|e| {
+                let mut tree = Tree::new(e);
+                tree.grown(dag, uses, most);
+                if tree.operands.len() > 2 { pairs(tree.operands.len()) } else { 0 }
+            })
+            .fold(0, u64::saturating_add)
+    };
+    (3..=MAX_OPERANDS).rev().find(|&most| work(most) <= WORK).unwrap_or(2)
+}
+
 /// Flattens every maximal tree.
 pub fn flatten(from: &Dag, roots: &[NodeId]) -> (Dag, Vec<NodeId>) {
     let uses = uses(from, roots);
+    let most = most(from, roots, &uses);
     let mut into = Dag::default();
     let map = rebuild(from, &mut into, roots, |dag, map, id| {
         let Op::Einsum(e) = from.op(id) else { return None };
-        let tree = Tree::grow(from, e, &uses)?;
+        let tree = Tree::grow(from, e, &uses, most)?;
         let operands: Vec<(NodeId, &[u32])> = tree.operands.iter().map(|o| (map[&o.id], o.axes.as_slice())).collect();
         let output: Vec<u32> = (0..u32::from(e.output_rank)).collect();
         let flat = dag.einsum_with(&operands, &output, &|i| tree.extents.get(i as usize).copied());
@@ -44,9 +74,9 @@ pub struct Tree {
 
 impl Tree {
     /// The tree below an einsum; `None` if there is nothing to take in.
-    fn grow(dag: &Dag, root: &Einsum, uses: &[u32]) -> Option<Tree> {
+    fn grow(dag: &Dag, root: &Einsum, uses: &[u32], most: usize) -> Option<Tree> {
         let mut tree = Tree::new(root);
-        tree.grown(dag, uses).then_some(tree)
+        tree.grown(dag, uses, most).then_some(tree)
     }
 
     /// An einsum as it is.
@@ -63,12 +93,12 @@ impl Tree {
         }
     }
 
-    /// Takes in what may be taken in; whether there was anything.
-    pub fn grown(&mut self, dag: &Dag, uses: &[u32]) -> bool {
+    /// Takes in what may be taken in, up to `most` operands; whether there was anything.
+    pub fn grown(&mut self, dag: &Dag, uses: &[u32], most: usize) -> bool {
         let mut grown = false;
         let mut k = 0;
         while k < self.operands.len() {
-            if self.absorb(dag, k, uses) {
+            if self.absorb(dag, k, uses, most) {
                 grown = true;
             } else {
                 k += 1;
@@ -78,7 +108,7 @@ impl Tree {
     }
 
     /// Takes operand `k` apart if that is allowed.
-    fn absorb(&mut self, dag: &Dag, k: usize, uses: &[u32]) -> bool {
+    fn absorb(&mut self, dag: &Dag, k: usize, uses: &[u32], most: usize) -> bool {
         let mut id = self.operands[k].id;
         let mut alone = uses[id.0 as usize] == 1 && !self.operands[k].shared;
         let mut scale = 1.0;
@@ -94,7 +124,7 @@ impl Tree {
         }
         let product = !e.contracts() && e.operands.len() > 1;
         let cheap = product || dag.level(id) <= Level::Theta;
-        if !(alone || cheap) || self.operands.len() + e.operands.len() - 1 > MAX_OPERANDS {
+        if !(alone || cheap) || self.operands.len() + e.operands.len() - 1 > most {
             return false;
         }
         // Indices: the inner output takes the names of the axes, the summed ones get new names.

@@ -267,7 +267,8 @@ fn costly_trace(program: &Program, at: Span) -> Option<Diagnostic> {
         .then(|| errors::costly_trace(program.dag.node(place).span.unwrap_or(at), at, dear, cheap))
 }
 
-/// Parameters beyond which a field is not probed: checking a spec should take no longer than reading it.
+/// Parameters, or products of one value, beyond which a field is not probed: checking a spec should take no longer than
+/// reading it.
 pub(super) const LARGEST_PROBED: usize = 1 << 19;
 
 /// `W0505`: a velocity (inputs `x` and `t`, output `v`) that grows faster than the state.
@@ -284,7 +285,8 @@ pub fn growth(velocity: &Program, at: Span, own: impl Fn(Span) -> bool) -> Optio
         next += n;
     }
     let n: usize = shape.iter().product();
-    if next > LARGEST_PROBED {
+    let work = flops(&expanded.dag, &[root]);
+    if next > LARGEST_PROBED || work.sample + work.stage > 2 * LARGEST_PROBED as u64 {
         return None;
     }
     let theta = init::initial::<f64>(&velocity.params, 0);

@@ -671,6 +671,30 @@ fn broken_units_are_refused_not_compiled() {
 }
 
 /// Blocks of a tile need the alignment of a scalar, no more.
+/// A unit that is so large that registers are given in one pass has the same bits.
+#[test]
+fn large_units_have_the_bits_of_the_interpreter() {
+    let mut r = Rng(77);
+    let owned = (0..).map(|k| program(k, 9_000)).find(|o| o.dag.len() > 4_500).expect("one of them is large");
+    agree::<f32>(&owned, &Jit::new(Isa::detect()), &mut r, "large");
+}
+
+/// What would be minutes in the making is refused, where most of it was written.
+#[test]
+fn a_unit_beyond_the_budget_is_refused_where_it_comes_from() {
+    let mut dag = Dag::default();
+    dag.set_span(Some(programs::span()));
+    let x = dag.input(InputId(0), vec![]);
+    let mut y = x;
+    for _ in 0..100_000 {
+        y = dag.unary(UnaryFn::Tanh, y);
+    }
+    let owned = Owned { dag, inputs: vec![x], theta: vec![], outputs: vec![y], sums: vec![] };
+    let refused = Backend::<f32>::compile(&Jit::new(Isa::detect()), &owned.unit()).err().expect("it is too large");
+    assert_eq!(refused.code, flowc::diag::Code::BudgetExceeded);
+    assert_eq!(refused.primary.expect("a place").span, programs::span());
+}
+
 #[test]
 fn any_alignment_will_do() {
     let owned = mlp(&[3, 20, 2]);

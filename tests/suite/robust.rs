@@ -84,6 +84,38 @@ fn ten_megabytes_of_brackets_end_quickly() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
+/// Every product of a chain may take the one before it apart, in two places: twelve operands each, and forty of them. The
+/// optimiser has a bound on what it looks at, so this ends.
+#[test]
+fn chains_of_products_end() {
+    let text = "
+source = normal(dim: 8)
+target = normal(dim: 8)
+param a: vec[8] = 0.1
+field v(x, t) = fold(0..40, x, (h, k) => h * dot(a, h))
+train { objective: flow_matching(v, straight), steps: 10 }
+generate { sampler: flow(v), solver: rk4(steps: 4) }
+";
+    let compiled = flowc::driver::compile("t.flow", text);
+    let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
+    let loss = &plan.arms[0].train.as_ref().expect("it trains").objective;
+    let best = flowc::opt::optimize(&flowc::autodiff::expand(loss).expect("nothing to expand"));
+    assert!(best.dag.len() < 4 * loss.dag.len());
+}
+
+/// Ten megabytes with a fault in every line: what is said is bounded, and says how much is left out.
+#[test]
+fn messages_are_bounded() {
+    let text: String = (0..200_000).map(|i| format!("a{i} = b{i}\n")).collect();
+    let c = flowc::driver::compile("t.flow", &text);
+    assert!(c.diagnostics.len() < 500, "{}", c.diagnostics.len());
+    assert!(c.diagnostics.iter().any(|d| d.notes.iter().any(|n| n == "199800 more errors are not shown")));
+    let last = c.diagnostics.iter().rfind(|d| !d.notes.is_empty()).expect("one says what is left out");
+    let shown = render::plain(std::slice::from_ref(last), &c.sources);
+    let line = last.primary.as_ref().map(|l| text[..l.span.start as usize].matches('\n').count() + 1);
+    assert!(shown.contains(&format!("t.flow:{}:", line.expect("a place"))), "{shown}");
+}
+
 /// Pieces of specs and other languages, put together at random.
 fn soup() -> impl Strategy<Value = String> {
     let words = vec![
