@@ -1,122 +1,158 @@
-//! Arrays of numbers: npy, npz, idx.
+//! Arrays of numbers, their first axis rows.
 //!
-//! Bytes -> arrays of f64 whose first axis counts rows. Every integer and real of at most 64 bits is read; another kind is a
-//! fault that names it.
+//! Bytes behind a header (npy, idx, an entry of an npz) -> a [`Stream`].
 
-use super::fault::Fault;
-use ndarray::{ArrayD, IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, ReadNpyError, ReadNpyExt, ReadNpzError};
-use std::io::Cursor;
+use super::fault::{Fault, Place};
+use super::kind::Header;
+use super::labels::EXACT;
+use super::select::Pick;
+use super::stream::{Mark, Stream};
+use std::io::{Cursor, Read};
 
-/// An array, its first axis rows.
-pub struct Array {
-    /// Its name, if its file names it.
-    pub name: String,
-    /// `[row][element]`, row-major.
-    pub values: Vec<f64>,
-    /// How many rows.
-    pub rows: usize,
+/// Rows of an array.
+pub struct Rows<'a> {
+    from: Box<dyn Read + 'a>,
+    header: Header,
+    /// What the array is called, if its file names it.
+    name: String,
+    picks: Vec<usize>,
+    label: Option<usize>,
+    /// The bytes of the row that was read last, and how many were read.
+    bytes: Vec<u8>,
+    done: usize,
 }
 
-impl Array {
-    fn new(name: &str, shape: &[usize], values: Vec<f64>) -> Result<Array, Fault> {
-        match shape.first() {
-            Some(&rows) if !values.is_empty() => Ok(Array { name: name.to_owned(), values, rows }),
-            Some(_) | None => Err(Fault::Empty),
+impl<'a> Rows<'a> {
+    /// Rows behind a header: all numbers of a row, and no label.
+    ///
+    /// # Errors
+    /// If rows do not lie one behind the other, and cannot be brought there.
+    pub fn new(header: &Header, name: &str, mut from: Box<dyn Read + 'a>) -> Result<Rows<'a>, Fault> {
+        let mut header = header.clone();
+        if header.fortran {
+            from = Box::new(Cursor::new(by_rows(&header, &mut *from)?));
+            header.fortran = false;
         }
+        let bytes = vec![0; header.width() * header.kind.bytes];
+        let picks = (0..header.width()).collect();
+        Ok(Rows { from, header, name: name.to_owned(), picks, label: None, bytes, done: 0 })
     }
 
-    /// Elements of a row.
-    pub fn width(&self) -> usize {
-        self.values.len() / self.rows
+    /// Says which numbers of a row are read; without a word all but the label.
+    ///
+    /// # Errors
+    /// If there is no such number, or none is left.
+    pub fn select(&mut self, features: Option<&[Pick]>, label: Option<usize>) -> Result<(), Fault> {
+        self.picks = picks(&self.header, features, label)?;
+        self.label = label;
+        Ok(())
+    }
+
+    /// Reads a label of each row and nothing else.
+    #[must_use]
+    pub fn labels_at(mut self, k: usize) -> Self {
+        (self.picks, self.label) = (vec![], Some(k));
+        self
+    }
+
+    fn number(&self, k: usize) -> f64 {
+        self.header.kind.number(&self.bytes[k * self.header.kind.bytes..])
+    }
+
+    fn called(&self, k: usize) -> String {
+        if self.name.is_empty() { k.to_string() } else { format!("{k} of `{}`", self.name) }
     }
 }
 
-/// Reads as each kind of number until one fits; `$read` is a macro from a type to a result.
-macro_rules! any_kind {
-    ($name:expr, $read:ident) => { any_kind!($name, $read, f64 f32 i64 i32 i16 i8 u64 u32 u16 u8) };
-    ($name:expr, $read:ident, $($t:ident)*) => {{
-        $(
-            match $read!($t) {
-                Ok(a) => return Array::new($name, a.shape(), a.iter().map(|x| *x as f64).collect()),
-                Err(ReadNpyError::WrongDescriptor(_)) => {}
-                Err(e) => return Err(Fault::Format { why: e.to_string() }),
-            }
-        )*
-        match $read!(bool) {
-            Ok(a) => Array::new($name, a.shape(), a.iter().map(|x| f64::from(u8::from(*x))).collect()),
-            Err(ReadNpyError::WrongDescriptor(found)) => Err(Fault::Kind { kind: found.to_string() }),
-            Err(e) => Err(Fault::Format { why: e.to_string() }),
-        }
-    }};
-}
-
-/// One array.
-pub fn npy(bytes: &[u8]) -> Result<Array, Fault> {
-    macro_rules! read {
-        ($t:ty) => {
-            ArrayD::<$t>::read_npy(Cursor::new(bytes))
-        };
-    }
-    any_kind!("", read)
-}
-
-/// What an archive has, by name, without reading it.
-pub fn npz_names(bytes: &[u8]) -> Result<Vec<String>, Fault> {
-    let mut archive = open(bytes)?;
-    archive.names().map_err(|e| Fault::Format { why: e.to_string() })
-}
-
-/// One array of an archive.
-pub fn npz(bytes: &[u8], name: &str) -> Result<Array, Fault> {
-    let mut archive = open(bytes)?;
-    macro_rules! read {
-        ($t:ty) => {
-            match archive.by_name::<OwnedRepr<$t>, IxDyn>(name) {
-                Err(ReadNpzError::Npy(e)) => Err(e),
-                Err(ReadNpzError::Zip(e)) => return Err(Fault::Format { why: e.to_string() }),
-                Ok(a) => Ok(a),
-            }
-        };
-    }
-    any_kind!(name, read)
-}
-
-fn open(bytes: &[u8]) -> Result<NpzReader<Cursor<&[u8]>>, Fault> {
-    NpzReader::new(Cursor::new(bytes)).map_err(|e| Fault::Format { why: e.to_string() })
-}
-
-/// The format of MNIST: two zero bytes, a kind, a rank, big-endian extents, big-endian numbers.
+/// The numbers of a row that are asked for.
 ///
-/// Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database, "The IDX file format".
-pub fn idx(bytes: &[u8]) -> Result<Array, Fault> {
-    let wrong = || Fault::Format { why: "it does not begin as an idx file does".into() };
-    let cut = || Fault::Format { why: "it ends before its numbers do".into() };
-    let [0, 0, kind, rank, rest @ ..] = bytes else { return Err(wrong()) };
-    let rank = usize::from(*rank);
-    if rank == 0 || rank > 8 {
-        return Err(wrong());
+/// # Errors
+/// If there is no such number, or none is left.
+pub fn picks(header: &Header, features: Option<&[Pick]>, label: Option<usize>) -> Result<Vec<usize>, Fault> {
+    let picks: Vec<usize> = match features {
+        Some(all) => all.iter().map(|p| element(header, p)).collect::<Result<_, _>>()?,
+        None => (0..header.width()).filter(|k| Some(*k) != label).collect(),
+    };
+    if picks.is_empty() { Err(Fault::Empty) } else { Ok(picks) }
+}
+
+/// The place of a number in its row.
+///
+/// # Errors
+/// If there is no such number.
+pub fn element(header: &Header, pick: &Pick) -> Result<usize, Fault> {
+    match pick {
+        Pick::Index(k) if *k < header.width() => Ok(*k),
+        Pick::Index(_) | Pick::Name(_) => {
+            Err(Fault::NoColumn { asked: pick.clone(), known: vec![format!("0..{}", header.width())] })
+        }
     }
-    let (extents, body) = rest.split_at_checked(4 * rank).ok_or_else(cut)?;
-    let extent = |c: &[u8]| c.iter().fold(0usize, |n, b| (n << 8) | usize::from(*b));
-    let shape: Vec<usize> = extents.chunks_exact(4).map(extent).collect();
-    let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).ok_or_else(cut)?;
-    let width = match kind {
-        0x08 | 0x09 => 1,
-        0x0b => 2,
-        0x0c | 0x0d => 4,
-        0x0e => 8,
-        other => return Err(Fault::Kind { kind: format!("0x{other:02x}") }),
-    };
-    let body = count.checked_mul(width).and_then(|n| body.get(..n)).ok_or_else(cut)?;
-    let number = |c: &[u8]| match (kind, c) {
-        (0x08, [b]) => f64::from(*b),
-        (0x09, [b]) => f64::from(b.cast_signed()),
-        (0x0b, [a, b]) => f64::from(i16::from_be_bytes([*a, *b])),
-        (0x0c, [a, b, c, d]) => f64::from(i32::from_be_bytes([*a, *b, *c, *d])),
-        (0x0d, [a, b, c, d]) => f64::from(f32::from_be_bytes([*a, *b, *c, *d])),
-        (_, [a, b, c, d, e, f, g, h]) => f64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
-        _ => 0.0,
-    };
-    Array::new("", &shape, body.chunks_exact(width).map(number).collect())
+}
+
+/// The bytes of an array whose first index runs fastest, in the order of the last.
+fn by_rows(header: &Header, from: &mut dyn Read) -> Result<Vec<u8>, Fault> {
+    let (size, count) = (header.kind.bytes, header.rows() * header.width());
+    let mut stored = Vec::new();
+    from.take((count * size) as u64).read_to_end(&mut stored).map_err(|e| Fault::reading(&e))?;
+    if stored.len() < count * size {
+        return Err(Fault::format("it ends before its numbers do"));
+    }
+    let mut out = Vec::with_capacity(stored.len());
+    let mut index = vec![0; header.shape.len()];
+    for _ in 0..count {
+        let at = index.iter().zip(&header.shape).rev().fold(0, |at, (i, n)| at * n + i);
+        out.extend_from_slice(&stored[at * size..(at + 1) * size]);
+        for (i, n) in index.iter_mut().zip(&header.shape).rev() {
+            *i += 1;
+            if *i < *n {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    Ok(out)
+}
+
+impl Stream for Rows<'_> {
+    fn width(&self) -> usize {
+        self.picks.len()
+    }
+
+    fn next(&mut self, out: &mut [f64]) -> Result<bool, Fault> {
+        if self.done == self.header.rows() {
+            return Ok(false);
+        }
+        self.from.read_exact(&mut self.bytes).map_err(|e| Fault::reading(&e))?;
+        self.done += 1;
+        for (j, (x, &k)) in out.iter_mut().zip(&self.picks).enumerate() {
+            *x = self.header.kind.number(&self.bytes[k * self.header.kind.bytes..]);
+            if x.abs() >= EXACT && self.header.kind.may_be_huge() {
+                let at = Place { row: self.row(self.mark()), column: self.column(j) };
+                return Err(Fault::Huge { at, text: x.to_string() });
+            }
+        }
+        Ok(true)
+    }
+
+    fn label(&self) -> Option<String> {
+        let x = self.number(self.label?);
+        // A whole number without its point.
+        Some(if x.fract() == 0.0 && x.abs() < EXACT { format!("{x:.0}") } else { x.to_string() })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { number: self.done as u64 - 1, byte: 0 }
+    }
+
+    fn row(&self, mark: Mark) -> String {
+        format!("row {}", mark.number)
+    }
+
+    fn column(&self, k: usize) -> String {
+        self.called(self.picks[k])
+    }
+
+    fn label_column(&self) -> String {
+        self.label.map_or_else(String::new, |k| self.called(k))
+    }
 }

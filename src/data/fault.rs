@@ -25,6 +25,8 @@ pub enum Fault {
     Missing { file: String, why: String, near: Option<String> },
     /// The ending of the name says nothing, or the content is not what it says.
     Format { why: String },
+    /// The format is read by a build with a feature of the crate.
+    Feature { feature: &'static str },
     /// Numbers of a kind that is not read.
     Kind { kind: String },
     /// There is no row.
@@ -37,6 +39,8 @@ pub enum Fault {
     Text { at: Place, text: String },
     /// No value, NaN or infinity.
     NotFinite { at: Place, text: String },
+    /// An integer that no real of 64 bits tells from its neighbours.
+    Huge { at: Place, text: String },
     /// A line with another number of cells.
     Ragged { line: u64, found: usize, expected: usize },
     /// Arrays of another number of rows.
@@ -45,6 +49,28 @@ pub enum Fault {
     Label { at: Place, text: String },
     /// More classes than rows can teach.
     Classes { count: usize, rows: usize },
+    /// More rows than an order of rows can number.
+    Rows,
     /// A split that asks for rows and gets none.
     Split { rows: usize, which: &'static str },
+    /// What does not fit into memory found no place on the disk.
+    Spill { why: String },
+}
+
+impl Fault {
+    /// A content that is not what the name says.
+    pub(super) fn format(why: impl fmt::Display) -> Fault {
+        Fault::Format { why: why.to_string() }
+    }
+
+    /// A file that ends or fails while it is read.
+    pub(super) fn reading(e: &std::io::Error) -> Fault {
+        match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => Fault::format("it ends before its numbers do"),
+            std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
+                Fault::format(format!("it cannot be unpacked: {e}"))
+            }
+            _ => Fault::format(e),
+        }
+    }
 }

@@ -1,12 +1,20 @@
 //! A file to a table.
+//!
+//! The ending of the name says the format. What is larger than [`MEMORY`] is read from the disk row by row: in place where
+//! rows have a fixed place in the file, from a temporary file otherwise.
 
-use super::arrays::{self, Array};
+use super::archive;
+use super::arrays::{self, Rows};
+use super::cells::{Cells, Disk};
 use super::fault::{Fault, Place};
 use super::grid::Grid;
+use super::kind::Header;
+use super::scale::{self, Standardize};
 use super::select::Pick;
-use super::table::{Column, Labels, Scale, Table};
+use super::source::Source;
+use super::stream::{Collected, collect, look_at};
+use super::table::{Column, Labels, Table};
 use crate::rng;
-use std::io::Read;
 use std::path::Path;
 
 /// How a table is made of a file.
@@ -28,303 +36,140 @@ pub struct Options {
     pub delimiter: Option<u8>,
 }
 
-/// Mean 0 and deviation 1 on the rows that train.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standardize {
-    /// Each element by itself; one that is constant is only shifted.
-    PerFeature,
-    /// All elements together.
-    Global,
-}
-
-/// Classes of a set at most.
-const CLASSES: usize = 1 << 12;
-
-enum Raw {
-    Grid(Grid),
-    Npy(Array),
-    Npz(Vec<u8>),
-    Idx(Array),
-}
+/// Bytes of values that are kept in memory.
+pub const MEMORY: usize = 256 << 20;
 
 /// Reads a file.
 ///
 /// # Errors
 /// What is wrong with it, with its place.
 pub fn load(path: &Path, options: &Options) -> Result<Table, Fault> {
-    let raw = open(path, options)?;
-    let (column, rows) = features(&raw, options)?;
-    let labels = labels(&raw, path, options)?;
-    if let Some(l) = &labels
-        && l.of.len() != rows
-    {
+    load_within(path, options, MEMORY)
+}
+
+/// [`load`] with another bound on the bytes of values in memory; the table is the same.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_within(path: &Path, options: &Options, memory: usize) -> Result<Table, Fault> {
+    let source = Source::new(path)?;
+    let mut fingerprint = source.fingerprint()?;
+    let read = match Format::of(&source, options)? {
+        Format::Text(delimiter) => {
+            let mut grid = Grid::open(&source, delimiter, options.header)?;
+            grid.select(options.features.as_deref(), options.label.as_ref())?;
+            collect(&mut grid, memory)?
+        }
+        Format::Array(head) => {
+            let mut read = array(&source, head, options, memory)?;
+            if let Some(Pick::Name(file)) = &options.label {
+                let beside = Source::new(&path.with_file_name(file))?;
+                fingerprint += &beside.fingerprint()?;
+                read.labels = Some(labels_of(&beside, file)?);
+            }
+            read
+        }
+        Format::Archive => archive::read(&source, options, memory)?,
+        Format::Parquet => parquet(&source, options, memory)?,
+    };
+    let Collected { rows, cells, width, labels, greatest } = read;
+    if let Some(l) = labels.as_ref().filter(|l| l.of.len() != rows) {
         return Err(Fault::Lengths { features: rows, labels: l.of.len() });
     }
     let splits = split(rows, options)?;
-    let mut table = Table { rows, columns: vec![column], labels, splits, scale: None };
+    let mut column = Column { name: "x".into(), shape: vec![width], cells, scale: None };
     if let Some(how) = options.standardize {
-        standardize(&mut table, how);
+        column.scale = Some(scale::of(&column, rows, &splits[0], how).map_err(|e| Fault::reading(&e))?);
     }
-    Ok(table)
+    Ok(Table { rows, columns: vec![column], labels, splits, greatest, fingerprint })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
-    let read = std::fs::read(path).map_err(|e| {
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let beside = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-        let names: Vec<String> = beside
-            .and_then(|p| std::fs::read_dir(p).ok())
-            .map(|all| all.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
-            .unwrap_or_default();
-        let same = |n: &&String| n.split('.').next() == name.split('.').next() || n.eq_ignore_ascii_case(&name);
-        let mut near: Vec<&String> = names.iter().filter(same).collect();
-        near.sort();
-        let why = match e.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-            _ => e.to_string(),
-        };
-        Fault::Missing { file: path.display().to_string(), why, near: near.first().map(|n| (*n).clone()) }
-    })?;
-    if !read.starts_with(&[0x1f, 0x8b]) {
-        return Ok(read);
-    }
-    let mut plain = Vec::new();
-    match flate2::read::MultiGzDecoder::new(&read[..]).read_to_end(&mut plain) {
-        Ok(_) => Ok(plain),
-        Err(e) => Err(Fault::Format { why: format!("it cannot be unpacked: {e}") }),
-    }
+type Head = fn(&mut dyn std::io::Read) -> Result<Header, Fault>;
+
+/// What a file is, by the ending of its name.
+enum Format {
+    Text(u8),
+    Array(Head),
+    Archive,
+    Parquet,
 }
 
-fn open(path: &Path, options: &Options) -> Result<Raw, Fault> {
-    let bytes = bytes(path)?;
-    if bytes.is_empty() {
-        return Err(Fault::Empty);
-    }
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let ending = stem.rsplit_once('.').map_or("", |(_, e)| e);
-    let delimiter = |usual: u8| options.delimiter.unwrap_or(usual);
-    match ending {
-        "csv" => Ok(Raw::Grid(Grid::read(&bytes, delimiter(b','), options.header)?)),
-        "tsv" | "tab" => Ok(Raw::Grid(Grid::read(&bytes, delimiter(b'\t'), options.header)?)),
-        "npy" => Ok(Raw::Npy(arrays::npy(&bytes)?)),
-        "npz" => Ok(Raw::Npz(bytes)),
-        _ if bytes.starts_with(&[0, 0]) && (ending == "idx" || stem.contains("idx")) => {
-            Ok(Raw::Idx(arrays::idx(&bytes)?))
-        }
-        _ if options.delimiter.is_some() => Ok(Raw::Grid(Grid::read(&bytes, delimiter(b','), options.header)?)),
-        _ => Err(Fault::Format {
-            why: "its name must end in .csv, .tsv, .npy, .npz or .idx, each perhaps with .gz behind it".into(),
-        }),
-    }
-}
-
-fn features(raw: &Raw, options: &Options) -> Result<(Column, usize), Fault> {
-    match raw {
-        Raw::Grid(g) => {
-            let columns: Vec<usize> = match (&options.features, &options.label) {
-                (Some(picks), _) => picks.iter().map(|p| g.find(p)).collect::<Result<_, _>>()?,
-                (None, None) => (0..g.width()).collect(),
-                (None, Some(label)) => {
-                    let label = g.find(label)?;
-                    (0..g.width()).filter(|k| *k != label).collect()
-                }
-            };
-            if columns.is_empty() {
-                return Err(Fault::Empty);
-            }
-            let mut values = Vec::with_capacity(g.rows() * columns.len());
-            for row in 0..g.rows() {
-                for &k in &columns {
-                    values.push(g.number(row, k)?);
-                }
-            }
-            Ok((Column { name: "x".into(), shape: vec![columns.len()], values }, g.rows()))
-        }
-        Raw::Npy(a) => {
-            let label = match &options.label {
-                Some(Pick::Index(k)) => Some(*k),
-                Some(Pick::Name(_)) | None => None,
-            };
-            let picks: Vec<usize> = match &options.features {
-                Some(picks) => picks.iter().map(|p| element(a, p)).collect::<Result<_, _>>()?,
-                None => (0..a.width()).filter(|k| Some(*k) != label).collect(),
-            };
-            taken(a, &picks)
-        }
-        Raw::Idx(a) => match &options.features {
-            None => taken(a, &(0..a.width()).collect::<Vec<_>>()),
-            Some(picks) => taken(a, &picks.iter().map(|p| element(a, p)).collect::<Result<Vec<_>, _>>()?),
-        },
-        Raw::Npz(bytes) => {
-            let known = arrays::npz_names(bytes)?;
-            let names: Vec<String> = match &options.features {
-                Some(picks) => picks
-                    .iter()
-                    .map(|p| match p {
-                        Pick::Name(n) if known.contains(n) => Ok(n.clone()),
-                        Pick::Name(_) | Pick::Index(_) => {
-                            Err(Fault::NoColumn { asked: p.clone(), known: known.clone() })
-                        }
-                    })
-                    .collect::<Result<_, _>>()?,
+impl Format {
+    fn of(source: &Source, options: &Options) -> Result<Format, Fault> {
+        let name = source.path().file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let stem = name.strip_suffix(".gz").unwrap_or(&name);
+        let ending = stem.rsplit_once('.').map_or("", |(_, e)| e);
+        Ok(match ending {
+            "csv" => Format::Text(options.delimiter.unwrap_or(b',')),
+            "tsv" | "tab" => Format::Text(options.delimiter.unwrap_or(b'\t')),
+            "npy" => Format::Array(Header::npy),
+            "npz" => Format::Archive,
+            "parquet" => Format::Parquet,
+            _ if ending == "idx" || stem.contains("-idx") || stem.contains(".idx") => Format::Array(Header::idx),
+            _ => match options.delimiter {
+                Some(d) => Format::Text(d),
                 None => {
-                    let label = options.label.as_ref().map(ToString::to_string);
-                    let rest: Vec<String> = known.iter().filter(|n| Some(format!("`{n}`")) != label).cloned().collect();
-                    match rest.as_slice() {
-                        [one] => vec![one.clone()],
-                        _ => return Err(Fault::Ambiguous { known }),
-                    }
+                    return Err(Fault::format(
+                        "its name must end in .csv, .tsv, .npy, .npz, .idx or .parquet, each perhaps with .gz behind it",
+                    ));
                 }
-            };
-            let parts = names.iter().map(|n| arrays::npz(bytes, n)).collect::<Result<Vec<_>, _>>()?;
-            joined(&parts)
-        }
+            },
+        })
     }
 }
 
-/// The number of an element of a row.
-fn element(a: &Array, pick: &Pick) -> Result<usize, Fault> {
-    match pick {
-        Pick::Index(k) if *k < a.width() => Ok(*k),
-        Pick::Index(_) | Pick::Name(_) => {
-            Err(Fault::NoColumn { asked: pick.clone(), known: vec![format!("0..{}", a.width())] })
-        }
-    }
-}
-
-fn finite(a: &Array, row: usize, k: usize) -> Result<f64, Fault> {
-    let x = a.values[row * a.width() + k];
-    if x.is_finite() {
-        return Ok(x);
-    }
-    let column = if a.name.is_empty() { k.to_string() } else { format!("{k} of `{}`", a.name) };
-    Err(Fault::NotFinite { at: Place { row: format!("row {row}"), column }, text: x.to_string() })
-}
-
-fn taken(a: &Array, picks: &[usize]) -> Result<(Column, usize), Fault> {
-    let mut values = Vec::with_capacity(a.rows * picks.len());
-    for row in 0..a.rows {
-        for &k in picks {
-            values.push(finite(a, row, k)?);
-        }
-    }
-    if values.is_empty() {
-        return Err(Fault::Empty);
-    }
-    Ok((Column { name: "x".into(), shape: vec![picks.len()], values }, a.rows))
-}
-
-/// Arrays beside each other.
-fn joined(parts: &[Array]) -> Result<(Column, usize), Fault> {
-    let rows = parts.first().ok_or(Fault::Empty)?.rows;
-    if let Some(other) = parts.iter().find(|p| p.rows != rows) {
-        return Err(Fault::Lengths { features: rows, labels: other.rows });
-    }
-    let width = parts.iter().map(Array::width).sum();
-    let mut values = Vec::with_capacity(rows * width);
-    for row in 0..rows {
-        for a in parts {
-            for k in 0..a.width() {
-                values.push(finite(a, row, k)?);
-            }
-        }
-    }
-    Ok((Column { name: "x".into(), shape: vec![width], values }, rows))
-}
-
-fn labels(raw: &Raw, path: &Path, options: &Options) -> Result<Option<Labels>, Fault> {
-    let Some(pick) = &options.label else { return Ok(None) };
-    let numbers = |a: &Array, k: usize| -> Result<Labels, Fault> {
-        let at = |row: usize| Place { row: format!("row {row}"), column: k.to_string() };
-        (0..a.rows).map(|row| Ok((short(finite(a, row, k)?), at(row)))).collect::<Result<Vec<_>, _>>().and_then(classes)
+fn array(source: &Source, head: Head, options: &Options, memory: usize) -> Result<Collected, Fault> {
+    let mut from = source.open()?;
+    let header = head(&mut *from)?;
+    let features = options.features.as_deref();
+    let label = match &options.label {
+        Some(pick @ Pick::Index(_)) => Some(arrays::element(&header, pick)?),
+        Some(Pick::Name(_)) | None => None,
     };
-    // An array of the label's own: one number a row.
-    let whole = |a: &Array| {
-        if a.width() == 1 {
-            return numbers(a, 0);
-        }
-        let column = if a.name.is_empty() { "0".to_owned() } else { format!("`{}`", a.name) };
-        let text = format!("{} numbers", a.width());
-        Err(Fault::Label { at: Place { row: "row 0".into(), column }, text })
+    let mut rows = Rows::new(&header, "", from)?;
+    rows.select(features, label)?;
+    let picks = arrays::picks(&header, features, label)?;
+    let large = header.rows() * picks.len() * size_of::<f64>() > memory;
+    let in_place = if large && !source.packed() { Disk::new(source.file()?, &header, &picks) } else { None };
+    match in_place {
+        Some(disk) => Ok(Collected { cells: Cells::Disk(disk), ..look_at(&mut rows)? }),
+        None => collect(&mut rows, memory),
+    }
+}
+
+/// An array of the labels' own: one number a row.
+fn labels_of(source: &Source, file: &str) -> Result<Labels, Fault> {
+    let Format::Array(head) = Format::of(source, &Options::default())? else {
+        return Err(Fault::format(format!("the labels in {file} must be an npy or idx file as well")));
     };
-    match (raw, pick) {
-        (Raw::Grid(g), _) => {
-            let k = g.find(pick)?;
-            classes((0..g.rows()).map(|row| g.label(row, k)).collect()).map(Some)
-        }
-        (Raw::Npy(a), Pick::Index(_)) => numbers(a, element(a, pick)?).map(Some),
-        (Raw::Npz(bytes), Pick::Name(n)) => {
-            let known = arrays::npz_names(bytes)?;
-            if !known.contains(n) {
-                return Err(Fault::NoColumn { asked: pick.clone(), known });
-            }
-            whole(&arrays::npz(bytes, n)?).map(Some)
-        }
-        (Raw::Npy(_) | Raw::Idx(_), Pick::Name(file)) => match open(&path.with_file_name(file), &Options::default())? {
-            Raw::Npy(a) | Raw::Idx(a) => whole(&a).map(Some),
-            Raw::Grid(_) | Raw::Npz(_) => {
-                Err(Fault::Format { why: format!("the labels in {file} must be an npy or idx file as well") })
-            }
-        },
-        (Raw::Npz(bytes), Pick::Index(_)) => {
-            Err(Fault::NoColumn { asked: pick.clone(), known: arrays::npz_names(bytes)? })
-        }
-        (Raw::Idx(_), Pick::Index(_)) => Err(Fault::NoColumn { asked: pick.clone(), known: vec![] }),
-    }
+    let mut from = source.open()?;
+    let header = head(&mut *from)?;
+    one_a_row(&header, "0")?;
+    look_at(&mut Rows::new(&header, "", from)?.labels_at(0))?.labels.ok_or(Fault::Empty)
 }
 
-/// A whole number without its point.
-fn short(x: f64) -> String {
-    if x.fract() == 0.0 && x.abs() < 1e15 { format!("{x:.0}") } else { x.to_string() }
+/// That an array of labels has one number a row.
+///
+/// # Errors
+/// If it has several.
+pub(super) fn one_a_row(header: &Header, column: &str) -> Result<(), Fault> {
+    if header.width() == 1 {
+        return Ok(());
+    }
+    let at = Place { row: "row 0".into(), column: column.to_owned() };
+    Err(Fault::Label { at, text: format!("{} numbers", header.width()) })
 }
 
-/// Words or whole numbers to classes: numbers from 0 on are themselves, anything else is counted in order (numbers by value,
-/// words by the alphabet).
-fn classes(texts: Vec<(String, Place)>) -> Result<Labels, Fault> {
-    let rows = texts.len();
-    let mut numeric = true;
-    for (text, at) in &texts {
-        if text.is_empty() || text.eq_ignore_ascii_case("nan") {
-            return Err(Fault::NotFinite { at: at.clone(), text: text.clone() });
-        }
-        match text.parse::<f64>() {
-            Ok(x) if x.fract() != 0.0 || !x.is_finite() => {
-                return Err(Fault::Label { at: at.clone(), text: text.clone() });
-            }
-            Ok(_) => {}
-            Err(_) => numeric = false,
-        }
-    }
-    let mut names: Vec<String> = texts.into_iter().map(|(t, _)| t).collect();
-    let all = names.clone();
-    if numeric {
-        let value = |t: &String| t.parse::<f64>().unwrap_or(0.0);
-        names.sort_by(|a, b| value(a).total_cmp(&value(b)));
-        names.dedup_by(|a, b| value(a) == value(b));
-        let (least, greatest) = (value(&names[0]), value(&names[names.len() - 1]));
-        if least >= 0.0 && greatest < CLASSES as f64 {
-            let count = greatest as usize + 1;
-            let of = all.iter().map(|t| value(t) as u32).collect();
-            return checked(Labels { names: (0..count).map(|k| k.to_string()).collect(), of }, rows);
-        }
-        let of = all.iter().map(|t| names.iter().position(|n| value(n) == value(t)).unwrap_or(0) as u32).collect();
-        return checked(Labels { names, of }, rows);
-    }
-    names.sort();
-    names.dedup();
-    let of = all.iter().map(|t| names.binary_search(t).unwrap_or(0) as u32).collect();
-    checked(Labels { names, of }, rows)
+#[cfg(feature = "parquet")]
+fn parquet(source: &Source, options: &Options, memory: usize) -> Result<Collected, Fault> {
+    let mut rows = super::parquet::Rows::open(source)?;
+    rows.select(options.features.as_deref(), options.label.as_ref())?;
+    collect(&mut rows, memory)
 }
 
-/// A label for every row of its own is an identity, not a class.
-fn checked(labels: Labels, rows: usize) -> Result<Labels, Fault> {
-    let count = labels.names.len();
-    if count > CLASSES || (count > 2 && 2 * count > rows.max(8)) {
-        return Err(Fault::Classes { count, rows });
-    }
-    Ok(labels)
+#[cfg(not(feature = "parquet"))]
+fn parquet(_: &Source, _: &Options, _: usize) -> Result<Collected, Fault> {
+    Err(Fault::Feature { feature: "parquet" })
 }
 
 /// Rows of each split: a shuffle keyed by the seed, cut by the fractions; without a split all rows train, in their order.
@@ -343,28 +188,4 @@ fn split(rows: usize, options: &Options) -> Result<[Vec<u32>; 3], Fault> {
         }
     }
     Ok(parts)
-}
-
-fn standardize(table: &mut Table, how: Standardize) {
-    let width = table.columns[0].width();
-    let values = &table.columns[0].values;
-    let train = &table.splits[0];
-    let of = |k: usize| train.iter().map(move |&r| values[r as usize * width + k]);
-    let moments = |all: &mut dyn Iterator<Item = f64>| {
-        let all: Vec<f64> = all.collect();
-        let mean = all.iter().sum::<f64>() / all.len() as f64;
-        let square = all.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / all.len() as f64;
-        (mean, if square > 0.0 { square.sqrt() } else { 1.0 })
-    };
-    let pairs: Vec<(f64, f64)> = match how {
-        Standardize::PerFeature => (0..width).map(|k| moments(&mut of(k))).collect(),
-        Standardize::Global => vec![moments(&mut (0..width).flat_map(of)); width],
-    };
-    let (mean, deviation): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
-    for row in table.columns[0].values.chunks_exact_mut(width) {
-        for (x, (m, d)) in row.iter_mut().zip(mean.iter().zip(&deviation)) {
-            *x = (*x - m) / d;
-        }
-    }
-    table.scale = Some(Scale { mean, deviation });
 }

@@ -1,5 +1,8 @@
 //! What a file comes to.
 
+use super::cells::Cells;
+use std::io::Result;
+
 /// What the rows of a set are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
@@ -17,7 +20,7 @@ impl Split {
 }
 
 /// Equally long columns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Table {
     /// Rows of every column.
     pub rows: usize,
@@ -27,8 +30,10 @@ pub struct Table {
     pub labels: Option<Labels>,
     /// The rows of each split, in the order of [`Split::ALL`].
     pub splits: [Vec<u32>; 3],
-    /// What was subtracted from the first column and what it was divided by.
-    pub scale: Option<Scale>,
+    /// The greatest absolute value that a row gives.
+    pub greatest: f64,
+    /// What tells whether the files behind it are still the same.
+    pub fingerprint: String,
 }
 
 impl Table {
@@ -40,14 +45,16 @@ impl Table {
 }
 
 /// One column: a tensor in each row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Column {
     /// Its name.
     pub name: String,
     /// Shape of what a row holds.
     pub shape: Vec<usize>,
-    /// `[row][element]`, row-major.
-    pub values: Vec<f64>,
+    /// The numbers as the file has them.
+    pub cells: Cells,
+    /// What is subtracted from them and what they are divided by.
+    pub scale: Option<Scale>,
 }
 
 impl Column {
@@ -55,6 +62,20 @@ impl Column {
     #[must_use]
     pub fn width(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Reads a row: [`Column::width`] numbers, standardised if that was asked for.
+    ///
+    /// # Errors
+    /// What the system says of a file that was there when it was looked at.
+    pub fn read(&self, row: usize, out: &mut [f64]) -> Result<()> {
+        self.cells.read(row, out)?;
+        if let Some(s) = &self.scale {
+            for (x, (m, d)) in out.iter_mut().zip(s.mean.iter().zip(&s.deviation)) {
+                *x = (*x - m) / d;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -67,7 +88,7 @@ pub struct Labels {
     pub of: Vec<u32>,
 }
 
-/// `stored = (read - mean) / deviation`, elementwise.
+/// `given = (stored - mean) / deviation`, elementwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     /// Of each element of a row.

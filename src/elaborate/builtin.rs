@@ -88,7 +88,7 @@ builtins! {
     Trajectories "trajectories" "trajectories(field, start: x0 | law, times: list, count: 1, solver: ...)" "a set of curves that a known field makes: a draw is (times, states)";
     Segments "segments" "segments(data, length: n)" "runs of n neighbouring times of trajectories, all of them: a draw is (times, states)";
     Dataset "dataset" "dataset(law, count: n)" "n draws of a law or coupling, made once; every epoch of training shuffles them";
-    File "file" "file(\"x.csv\", features:, label:, standardize:, split:, seed:, header:, delimiter:)" "the rows of a csv, tsv, npy, npz or idx file";
+    File "file" "file(\"x.csv\", features:, label:, standardize:, split:, seed:, header:, delimiter:)" "the rows of a csv, tsv, npy, npz, idx or parquet file";
     PerFeature "per_feature" "per_feature" "mean 0 and deviation 1 of each feature";
     Global "global" "global" "mean 0 and deviation 1 of all features together";
     Each "each" "each" "every class equally often";

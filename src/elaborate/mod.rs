@@ -26,7 +26,7 @@ mod law;
 mod linalg;
 mod noise;
 mod rows;
-mod set_errors;
+pub mod set_errors;
 pub mod sets;
 mod shape;
 mod solve;

@@ -2,7 +2,7 @@
 
 use crate::data::Fault;
 use crate::diag::{Code, Diagnostic, suggest};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 
 fn because_of(d: Diagnostic, because: Option<(Span, String)>) -> Diagnostic {
     match because {
@@ -94,8 +94,17 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
         }
         Fault::Format { why } => {
             d(Code::DataFormat, format!("{file} cannot be read: {why}"), at.path, "asked for here")
-                .help("files are .csv, .tsv, .npy, .npz or .idx, each perhaps with .gz behind it")
+                .help("files are .csv, .tsv, .npy, .npz, .idx or .parquet; text, npy and idx also packed as .gz")
         }
+        Fault::Feature { feature } => d(
+            Code::DataFormat,
+            format!("{file} cannot be read: this flowc was built without {feature}"),
+            at.path,
+            "asked for here",
+        )
+        .help(format!(
+            "build it with `cargo build --release --features {feature}`, or save the file as .npy or .csv"
+        )),
         Fault::Kind { kind } => d(
             Code::DataFormat,
             format!("{file} holds numbers of kind {kind}, which is not read"),
@@ -127,9 +136,14 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
         }
         Fault::Text { at: place, text } => {
             let message = format!("{file}, {place}: `{}` is no number", clipped(text));
-            d(Code::NotANumber, message, at.features, "taken as a feature").help(
-                "leave the column out with `features: [...]`; a column of words may be the label: `label: \"name\"`",
-            )
+            let d = d(Code::NotANumber, message, at.features, "taken as a feature");
+            match [";", "\t", "|", " "].into_iter().find(|s| text.split(s).all(|p| p.trim().parse::<f64>().is_ok())) {
+                Some("\t") => d.help("cells seem to be separated by tabs: call the file .tsv, or say `delimiter`"),
+                Some(sign) => d.help(format!("cells seem to be separated by `{sign}`: say `delimiter: \"{sign}\"`")),
+                None => d.help(
+                    "leave the column out with `features: [...]`; a column of words may be the label: `label: \"name\"`",
+                ),
+            }
         }
         Fault::NotFinite { at: place, text } => {
             let what = if text.is_empty() {
@@ -139,6 +153,11 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
             };
             d(Code::MissingValue, format!("{file}, {place}: {what}"), at.features, "read here")
                 .help("fill it or take the row out: flowc does not guess")
+        }
+        Fault::Huge { at: place, text } => {
+            let message = format!("{file}, {place}: no real is exactly the integer {}", clipped(text));
+            d(Code::NotANumber, message, at.features, "taken as a feature")
+                .help("a number that names something is no feature: leave its column out; or save it as a real")
         }
         Fault::Ragged { line, found, expected } => {
             let message = format!("{file}, line {line}: {found} cells, but {expected} in the first line");
@@ -159,6 +178,15 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
             d(Code::BadLabel, message, at.label, "taken as the label")
                 .help("a label is one of a few classes; a column that numbers the rows, or measures, is none")
         }
+        Fault::Rows => d(Code::DataFormat, format!("{file} has more than 4,294,967,295 rows"), at.path, "asked for here")
+            .help("split it into several files"),
+        Fault::Spill { why } => d(
+            Code::CannotWrite,
+            format!("{file} is larger than memory may be, and no temporary file can hold it: {why}"),
+            at.path,
+            "asked for here",
+        )
+        .help("free space there, or name a roomier folder in the environment: `TMPDIR=DIR flowc ...`; an .npy file is read where it lies"),
         Fault::Split { rows, which } => {
             let message = format!("{file} has {rows} row{}, too few for this split", if *rows == 1 { "" } else { "s" });
             d(Code::BadValue, message, at.split, "split here")
@@ -197,6 +225,20 @@ impl FileSpans {
     fn asking(&self, pick: &str) -> Span {
         self.picks.iter().find(|(p, _)| p == pick).map_or(self.features, |(_, s)| *s)
     }
+}
+
+/// What is wrong with a file that no spec asked for.
+pub fn bare(fault: &Fault, file: &str) -> Diagnostic {
+    let nowhere = Span { file: FileId(0), start: 0, end: 0 };
+    let spans = FileSpans { path: nowhere, features: nowhere, label: nowhere, split: nowhere, picks: vec![] };
+    Diagnostic { primary: None, secondary: vec![], ..self::file(fault, file, &spans) }
+}
+
+/// `E0812`: a value that single precision does not have.
+pub fn too_large(name: &str, greatest: f64, span: Span) -> Diagnostic {
+    let message = format!("{name} has values up to {greatest:e}, and f32 ends at 3.4e38");
+    Diagnostic::new(Code::NotANumber, message, span, "these data")
+        .help("say `precision f64`, or bring them to scale with `standardize: per_feature`")
 }
 
 /// `E0303`: not one file name.

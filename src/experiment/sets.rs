@@ -2,26 +2,92 @@
 //!
 //! `RowsInput` (set, part, site) + seed, purpose and position -> rows. Sets of draws are made once a seed. Which rows: those that
 //! train while training (and where a metric needs a second true set), those that judge otherwise. Invariant: what a sample reads
-//! depends on seed, purpose, site and its position alone. Deliberately absent: files.
+//! depends on seed, purpose, site and its position alone. Deliberately absent: formats of files.
 
 use super::programs::{Compiled, Draw};
 use crate::backend::Backend;
-use crate::data::Split;
+use crate::data::{Split, Table};
 use crate::diag::{Code, Diagnostic};
 use crate::elaborate::Set;
-use crate::elaborate::sets::Rows;
+use crate::elaborate::sets::Rows as Source;
 use crate::ir::{InputId, Program, RowsInput};
 use crate::plan;
 use crate::run::Real;
-use crate::run::data_cols::{ColumnSource, DataRows, Part, RowOrder};
+use crate::run::data_cols::{Block, ColumnSource, DataRows, Part, RowOrder, Rows};
 use crate::run::pool::Pool;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The rows of one split: a block for each part of a row, with the elements of a row.
+/// The rows of one split: each part of a row.
 struct SplitRows<T> {
     count: usize,
-    parts: Vec<(Arc<[T]>, usize)>,
+    parts: Vec<Arc<dyn Rows<T>>>,
+}
+
+/// Rows of a file that is read while the run is at work.
+#[derive(Debug)]
+struct Stored {
+    set: Arc<Set>,
+    table: Arc<Table>,
+    column: usize,
+    split: Split,
+}
+
+impl<T: Real> Rows<T> for Stored {
+    fn count(&self) -> usize {
+        self.table.split(self.split).len()
+    }
+
+    fn width(&self) -> usize {
+        self.table.columns[self.column].width()
+    }
+
+    fn read(&self, row: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>> {
+        let mut values = vec![0.0; out.len()];
+        let row = self.table.split(self.split)[row];
+        self.table.columns[self.column].read(row as usize, &mut values).map_err(|e| unreadable(&self.set, row, &e))?;
+        out.iter_mut().zip(values).for_each(|(x, v)| *x = T::from_f64(v));
+        Ok(())
+    }
+}
+
+/// Runs of neighbours along the first axis of rows.
+#[derive(Debug)]
+struct Neighbours<T> {
+    of: Arc<dyn Rows<T>>,
+    /// Extent of the axis, and how much of it is taken.
+    times: usize,
+    length: usize,
+}
+
+impl<T: Real> Rows<T> for Neighbours<T> {
+    fn count(&self) -> usize {
+        self.of.count() * (self.times - self.length + 1)
+    }
+
+    fn width(&self) -> usize {
+        self.of.width() / self.times * self.length
+    }
+
+    fn read(&self, row: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>> {
+        let (each, inner) = (self.times - self.length + 1, self.of.width() / self.times);
+        let mut whole = vec![T::default(); self.of.width()];
+        self.of.read(row / each, &mut whole)?;
+        let first = row % each * inner;
+        out.copy_from_slice(&whole[first..first + out.len()]);
+        Ok(())
+    }
+}
+
+/// `E0816`: a file that was sound when the run began.
+fn unreadable(set: &Set, row: u32, e: &std::io::Error) -> Box<Diagnostic> {
+    let why = match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => "the file has become shorter".to_owned(),
+        _ => crate::folder::reason(e),
+    };
+    let message = format!("row {row} of {} cannot be read any more: {why}", set.name);
+    let d = Diagnostic::new(Code::DataFormat, message, set.span, "these data");
+    Box::new(d.help("put the file back as it was, and go on with `flowc run --resume`"))
 }
 
 /// The splits of a set.
@@ -53,8 +119,8 @@ impl<T: Real> Store<T> {
         let mut store = Store { sets: sets.to_vec(), drawers: vec![], made: Mutex::default() };
         for set in sets {
             let drawer = match &set.rows {
-                Rows::Table(_) | Rows::Windows { .. } => None,
-                Rows::Drawn(d) => {
+                Source::Table(_) | Source::Windows { .. } => None,
+                Source::Drawn(d) => {
                     let default_solver = d.default_solver.clone();
                     let Some(default_solver) = default_solver else { return Err(missing("a set without a solver")) };
                     let f = plan::Forward { program: d.program.clone(), solvers: d.solvers.clone(), default_solver };
@@ -79,34 +145,24 @@ impl<T: Real> Store<T> {
         }
         let of = self.sets.get(set as usize).ok_or_else(|| missing("a set that is not there"))?;
         let made: Made<T> = Arc::new(match &of.rows {
-            Rows::Table(table) => Split::ALL.map(|split| {
-                let rows = table.split(split);
-                let column = |c: &crate::data::Column| {
-                    let w = c.width();
-                    let values = rows.iter().flat_map(|&r| &c.values[r as usize * w..(r as usize + 1) * w]);
-                    (values.map(|v| T::from_f64(*v)).collect(), w)
-                };
-                let mut parts: Vec<(Arc<[T]>, usize)> = table.columns.iter().map(column).collect();
-                if let Some(l) = &table.labels {
-                    parts.push((rows.iter().map(|&r| T::from_f64(f64::from(l.of[r as usize]))).collect(), 1));
+            Source::Table(table) => {
+                let mut splits = Vec::new();
+                for split in Split::ALL {
+                    splits.push(self.split_of(of, table, split)?);
                 }
-                SplitRows { count: rows.len(), parts }
-            }),
-            Rows::Windows { of: whole, times, length } => {
+                splits.try_into().map_err(|_| missing("a set without its splits"))?
+            }
+            Source::Windows { of: whole, times, length } => {
                 let rows = self.made(whole.id, seed)?;
                 let windows = |rows: &SplitRows<T>| {
-                    let part = |(values, width): &(Arc<[T]>, usize)| {
-                        let inner = width / times;
-                        let runs = values
-                            .chunks_exact((*width).max(1))
-                            .flat_map(|row| row.windows(length * inner).step_by(inner));
-                        (runs.flatten().copied().collect(), length * inner)
+                    let part = |of: &Arc<dyn Rows<T>>| -> Arc<dyn Rows<T>> {
+                        Arc::new(Neighbours { of: of.clone(), times: *times, length: *length })
                     };
                     SplitRows { count: rows.count * (times - length + 1), parts: rows.parts.iter().map(part).collect() }
                 };
                 [windows(&rows[0]), windows(&rows[1]), windows(&rows[2])]
             }
-            Rows::Drawn(_) => {
+            Source::Drawn(_) => {
                 let drawer = self.drawers[set as usize].as_ref().ok_or_else(|| missing("a set that nothing draws"))?;
                 let n: usize = of.counts.iter().sum();
                 let drawn = drawer.run(&[], Draw { seed, purpose: "dataset", step: 0 }, n, &[])?;
@@ -114,9 +170,9 @@ impl<T: Real> Store<T> {
                 Split::ALL.map(|split| {
                     let range = first..first + of.count(split);
                     first = range.end;
-                    let part = |o: &crate::run::forward::Output<T>| {
-                        let w = o.shape.iter().product::<usize>().max(1);
-                        (o.values[range.start * w..range.end * w].into(), w)
+                    let part = |o: &crate::run::forward::Output<T>| -> Arc<dyn Rows<T>> {
+                        let width = o.shape.iter().product::<usize>().max(1);
+                        Arc::new(Block { values: o.values[range.start * width..range.end * width].into(), width })
                     };
                     SplitRows { count: range.len(), parts: drawn.outputs.iter().map(part).collect() }
                 })
@@ -132,11 +188,39 @@ impl<T: Real> Store<T> {
         let made = self.made(rows.set, draw.seed)?;
         let of = &made[split(set, draw.purpose) as usize];
         let order = RowOrder::new(of.count, draw.seed, format!("{} {}", draw.purpose, rows.site));
-        let (Some(order), Some((values, width))) = (order, of.parts.get(rows.part as usize)) else {
+        let (Some(order), Some(part)) = (order, of.parts.get(rows.part as usize)) else {
             return Err(missing("rows that are not there"));
         };
-        let picked = order.rows(first, n);
-        Ok(picked.iter().flat_map(|&r| &values[r as usize * width..(r as usize + 1) * width]).copied().collect())
+        let width = part.width();
+        let mut out = vec![T::default(); n * width];
+        for (k, row) in order.rows(first, n).into_iter().enumerate() {
+            part.read(row as usize, &mut out[k * width..(k + 1) * width]).map_err(|d| *d)?;
+        }
+        Ok(out)
+    }
+
+    /// The rows of a split of a table: in memory what the table has there.
+    fn split_of(&self, set: &Arc<Set>, table: &Arc<Table>, split: Split) -> Result<SplitRows<T>, Diagnostic> {
+        let rows = table.split(split);
+        let mut parts: Vec<Arc<dyn Rows<T>>> = Vec::new();
+        for (column, c) in table.columns.iter().enumerate() {
+            let stored = Stored { set: set.clone(), table: table.clone(), column, split };
+            if !c.cells.in_memory() {
+                parts.push(Arc::new(stored));
+                continue;
+            }
+            let width = c.width();
+            let mut values = vec![T::default(); rows.len() * width];
+            for (row, out) in values.chunks_exact_mut(width).enumerate() {
+                stored.read(row, out).map_err(|d| *d)?;
+            }
+            parts.push(Arc::new(Block { values: values.into(), width }));
+        }
+        if let Some(l) = &table.labels {
+            let values = rows.iter().map(|&r| T::from_f64(f64::from(l.of[r as usize]))).collect();
+            parts.push(Arc::new(Block { values, width: 1 }));
+        }
+        Ok(SplitRows { count: rows.len(), parts })
     }
 
     /// The sources of the rows that a training program reads: all parts of one draw are of one row.
@@ -145,8 +229,8 @@ impl<T: Real> Store<T> {
         for (k, rows) in program.inputs.iter().enumerate().filter_map(|(k, d)| Some((k, d.rows.as_ref()?))) {
             let made = self.made(rows.set, seed)?;
             let of = &made[Split::Train as usize];
-            let (values, width) = of.parts.get(rows.part as usize).ok_or_else(|| missing("rows that are not there"))?;
-            let part = Part { input: InputId(k as u32), rows: values.clone(), width: *width };
+            let from = of.parts.get(rows.part as usize).ok_or_else(|| missing("rows that are not there"))?;
+            let part = Part { input: InputId(k as u32), rows: from.clone() };
             match draws.iter_mut().find(|(o, _)| (o.set, &o.site) == (rows.set, &rows.site)) {
                 Some((_, parts)) => parts.push(part),
                 None => draws.push((rows, vec![part])),

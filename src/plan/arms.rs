@@ -6,7 +6,8 @@ use super::stages::{self, Merged, Stage};
 use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures, published, unused};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
-use crate::elaborate::{Elaborator, Reported, Res, Value, shape_name};
+use crate::elaborate::sets::Rows;
+use crate::elaborate::{Elaborator, Reported, Res, Value, set_errors, shape_name};
 use crate::resolve::Module;
 use crate::source::{SourceMap, Span};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Ident, ItemKind};
@@ -107,10 +108,18 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         expects.push(e);
     }
     let (seeds, precision) = settings?;
+    let sets = module.sets.borrow().all();
+    for set in &sets {
+        if let (Precision::F32, Rows::Table(t)) = (precision, &set.rows)
+            && t.greatest > f64::from(f32::MAX)
+            && t.columns.iter().any(|c| c.scale.is_none())
+        {
+            sink.push(set_errors::too_large(&set.name, t.greatest, set.span));
+        }
+    }
     if failed || sink.has_errors() {
         return None;
     }
-    let sets = module.sets.borrow().all();
     let pictures = parts.plot.map(|p| p.iter().map(|a| squeeze(sources.text(a.value.span))).collect());
     Some(RunPlan { seeds, precision, axes, stages, arms, sets, published, expects, pictures })
 }

@@ -20,7 +20,7 @@ impl RunPlan {
             let d = Diagnostic::bare(Code::UnknownName, format!("no arm of the comparison is called `{label}`"));
             return Err(Box::new(match suggest::nearest(label, known.iter().copied()) {
                 Some(near) => d.help(format!("did you mean `{near}`?")),
-                None if known.is_empty() => d.help("this spec compares nothing: leave out `--only`"),
+                None if known.is_empty() => d.help("this spec compares nothing: name no arm"),
                 None => d.help(format!("labels are {}", known.join(", "))),
             }));
         }

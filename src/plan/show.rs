@@ -84,7 +84,7 @@ impl Display for Shown<'_> {
                 None => writeln!(f)?,
             }
             if let Rows::Table(t) = &s.rows
-                && let Some(scale) = &t.scale
+                && let Some(scale) = t.columns.iter().find_map(|c| c.scale.as_ref())
             {
                 writeln!(f, "  subtracted {}", numbers(&scale.mean))?;
                 writeln!(f, "  divided by {}", numbers(&scale.deviation))?;

@@ -1,13 +1,14 @@
 //! Columns that come from outside of the program: rows of a file, pairs of a coupling.
 //!
 //! A step -> for each `Input`, one row a sample. A source is asked for steps ahead of time and by any worker, so what it gives
-//! depends on the step only. [`DataRows`] gives minibatches of a table, each epoch in an order of its own. Deliberately
+//! depends on the step only. [`DataRows`] gives minibatches of [`Rows`], each epoch in an order of its own. Deliberately
 //! absent: files, couplings.
 
 use super::Real;
 use crate::diag::Diagnostic;
 use crate::ir::{InputDecl, InputId};
 use crate::rng;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The columns of one step: for each input, row-major `[sample][element]`.
@@ -117,6 +118,45 @@ impl RowOrder {
     }
 }
 
+/// Rows that can be read in any order, by several threads at once.
+pub trait Rows<T>: fmt::Debug + Send + Sync {
+    /// How many rows there are.
+    fn count(&self) -> usize;
+
+    /// Elements of a row.
+    fn width(&self) -> usize;
+
+    /// Writes a row to `out`.
+    ///
+    /// # Errors
+    /// Whatever keeps the row from being read; the run ends with it.
+    fn read(&self, row: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>>;
+}
+
+/// Rows in memory.
+#[derive(Clone, Debug)]
+pub struct Block<T> {
+    /// Row-major.
+    pub values: Arc<[T]>,
+    /// Elements of a row, at least one.
+    pub width: usize,
+}
+
+impl<T: Real> Rows<T> for Block<T> {
+    fn count(&self) -> usize {
+        self.values.len() / self.width
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn read(&self, row: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>> {
+        out.copy_from_slice(&self.values[row * self.width..(row + 1) * self.width]);
+        Ok(())
+    }
+}
+
 /// Minibatches of rows, without replacement: sample `i` of step `s` of batch size `b` is what [`RowOrder`] has at position
 /// `s b + i`. All parts of a sample are of one row.
 #[derive(Debug)]
@@ -130,26 +170,25 @@ pub struct DataRows<T> {
 pub struct Part<T> {
     /// The input.
     pub input: InputId,
-    /// Row-major, `width` elements a row.
-    pub rows: Arc<[T]>,
-    /// Elements of a row, at least one.
-    pub width: usize,
+    /// Where it comes from.
+    pub rows: Arc<dyn Rows<T>>,
 }
 
 impl<T: Real> DataRows<T> {
-    /// Gives `rows`, row-major, `width` elements each, to `input`. `None` if there is not a whole, positive number of rows
+    /// Gives `values`, row-major, `width` elements each, to `input`. `None` if there is not a whole, positive number of rows
     /// (at most 2^32).
     #[must_use]
-    pub fn new(input: InputId, rows: Arc<[T]>, width: usize, seed: u64) -> Option<DataRows<T>> {
-        DataRows::of(vec![Part { input, rows, width }], seed, "epoch")
+    pub fn new(input: InputId, values: Arc<[T]>, width: usize, seed: u64) -> Option<DataRows<T>> {
+        let whole = values.len().checked_rem(width) == Some(0);
+        let rows = Arc::new(Block { values, width });
+        whole.then(|| DataRows::of(vec![Part { input, rows }], seed, "epoch"))?
     }
 
     /// Gives several parts of a row to as many inputs; `purpose` keys the order. `None` if parts differ in their rows.
     #[must_use]
     pub fn of(parts: Vec<Part<T>>, seed: u64, purpose: impl Into<String>) -> Option<DataRows<T>> {
-        let first = parts.first()?;
-        let count = first.rows.len().checked_div(first.width)?;
-        let fits = parts.iter().all(|p| p.width > 0 && p.rows.len() == count * p.width);
+        let count = parts.first()?.rows.count();
+        let fits = parts.iter().all(|p| p.rows.count() == count);
         let order = RowOrder::new(count, seed, purpose).filter(|_| fits)?;
         Some(DataRows { parts, order })
     }
@@ -171,9 +210,9 @@ impl<T: Real> ColumnSource<T> for DataRows<T> {
     fn fill(&self, step: u64, columns: &mut Columns<T>) -> Result<(), Box<Diagnostic>> {
         let rows = self.order.rows(step * columns.samples() as u64, columns.samples());
         for part in &self.parts {
-            for (row, out) in rows.iter().zip(columns.block_mut(part.input).chunks_exact_mut(part.width)) {
-                let at = *row as usize * part.width;
-                out.copy_from_slice(&part.rows[at..at + part.width]);
+            let width = part.rows.width().max(1);
+            for (row, out) in rows.iter().zip(columns.block_mut(part.input).chunks_exact_mut(width)) {
+                part.rows.read(*row as usize, out)?;
             }
         }
         Ok(())
