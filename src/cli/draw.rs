@@ -5,12 +5,14 @@
 use super::run::Machine;
 use super::started::{self, Started};
 use super::{Format, RUN, SPEC, complain, print_all};
+use crate::data;
 use crate::diag::{Code, Diagnostic};
+use crate::elaborate::set_errors;
 use crate::experiment::{self, Drawn, Wanted};
+use crate::folder;
 use crate::numeric::stats::Summary;
 use crate::report::number;
 use clap::Args;
-use ndarray_npy::read_npy;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -29,14 +31,17 @@ pub struct Which {
     machine: Machine,
 }
 
+/// Samples at once: as many as `generate` may ask for.
+const MOST: i64 = 1 << 26;
+
 /// Arguments of `flowc sample`.
 #[derive(Debug, Args)]
 pub struct SampleArgs {
     #[command(flatten)]
     which: Which,
     /// How many samples [default: the spec's count]
-    #[arg(short, long, value_name = "N")]
-    n: Option<usize>,
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    n: Option<u32>,
     /// Which samples: 0 are those of the run itself, 1, 2, ... are others
     #[arg(long, value_name = "K", default_value_t = 0)]
     draw: u64,
@@ -50,7 +55,7 @@ pub struct SampleArgs {
 pub struct DensityArgs {
     #[command(flatten)]
     which: Which,
-    /// Points: a .npy array, one row a point
+    /// Points: a .npy array, or any file of data that a spec may read; one row a point
     points: PathBuf,
     /// Where log-densities go, in nats
     #[arg(short, long, value_name = "FILE", default_value = "density.npy")]
@@ -88,7 +93,8 @@ fn evaluate(which: &Which, more: &str, wanted: &Wanted<'_>) -> Result<Drawn, u8>
         return Err(refuse(&d.help(format!("its seeds are {}", known.join(", "))), SPEC));
     }
     let options = which.machine.options(started.interpret).map_err(|d| refuse(&d, SPEC))?;
-    experiment::evaluate(&plan, arm, seed, &path, options, wanted).map_err(|d| {
+    let run = experiment::Finished { path: &path, hash: &started.hash };
+    experiment::evaluate(&plan, arm, seed, &run, options, wanted).map_err(|d| {
         super::run::complain_in(&d, &compiled.sources);
         RUN
     })
@@ -96,14 +102,14 @@ fn evaluate(which: &Which, more: &str, wanted: &Wanted<'_>) -> Result<Drawn, u8>
 
 fn write(out: &Path, shape: &[usize], values: &[f64]) -> Result<(), u8> {
     crate::run::checkpoint::write_npy(out, shape, values).map_err(|d| {
-        complain(&d);
+        complain(&d.help("name another place with `-o FILE`"));
         RUN
     })
 }
 
 /// `flowc sample`
 pub fn sample(args: &SampleArgs) -> ExitCode {
-    let wanted = Wanted::Samples { count: args.n, draw: args.draw };
+    let wanted = Wanted::Samples { count: args.n.map(|n| n as usize), draw: args.draw };
     let outcome = evaluate(&args.which, "", &wanted).and_then(|d| {
         write(&args.out, &[d.rows, d.width], &d.values)?;
         println!("{} samples of {} numbers in {}", number::count(d.rows as u64), d.width, args.out.display());
@@ -121,8 +127,8 @@ pub fn density(args: &DensityArgs) -> ExitCode {
             return ExitCode::from(SPEC);
         }
     };
-    let (n, width) = points.dim();
-    let values: Vec<f64> = points.iter().copied().collect();
+    let (values, width) = points;
+    let n = values.len() / width;
     let wanted = Wanted::Density { points: &values, width };
     // A run that evaluates no likelihood is asked for one.
     let outcome = evaluate(&args.which, "\nevaluate [nll(count: 1)]\n", &wanted).and_then(|d| {
@@ -135,27 +141,14 @@ pub fn density(args: &DensityArgs) -> ExitCode {
     ExitCode::from(outcome.err().unwrap_or(0))
 }
 
-/// Rows of an array of float32 or float64.
-fn points(path: &Path) -> Result<ndarray::Array2<f64>, Diagnostic> {
-    let double = read_npy::<_, ndarray::ArrayD<f64>>(path);
-    let array = match double {
-        Ok(a) => a,
-        Err(first) => match read_npy::<_, ndarray::ArrayD<f32>>(path) {
-            Ok(a) => a.mapv(f64::from),
-            Err(_) => {
-                let d = Diagnostic::bare(Code::FileNotFound, format!("`{}` cannot be read: {first}", path.display()));
-                return Err(d.help("points are a .npy array of float32 or float64, one row a point"));
-            }
-        },
-    };
-    let bad = |shape: &[usize]| {
-        let d = Diagnostic::bare(Code::BadValue, format!("points in `{}` have shape {shape:?}", path.display()));
-        d.help("one row a point: shape (points, coordinates)")
-    };
-    let shape = array.shape().to_vec();
-    match shape.as_slice() {
-        [n, w] if *n > 0 && *w > 0 => array.into_dimensionality().map_err(|_| bad(&shape)),
-        [n] if *n > 0 => array.into_shape_with_order((*n, 1)).map_err(|_| bad(&shape)),
-        _ => Err(bad(&shape)),
+/// The rows of a file and how many numbers each has.
+fn points(path: &Path) -> Result<(Vec<f64>, usize), Diagnostic> {
+    let fault = |f: &data::Fault| set_errors::bare(f, &format!("`{}`", path.display()));
+    let table = data::load(path, &data::Options::default()).map_err(|f| fault(&f))?;
+    let column = &table.columns[0];
+    let mut values = vec![0.0; table.rows * column.width()];
+    for (row, out) in values.chunks_exact_mut(column.width()).enumerate() {
+        column.read(row, out).map_err(|e| fault(&data::Fault::Format { why: folder::reason(&e) }))?;
     }
+    Ok((values, column.width()))
 }

@@ -105,8 +105,16 @@ pub fn read(path: &Path) -> super::Fault<RunRecord> {
 fn joined(runs: &[PathBuf]) -> super::Fault<RunRecord> {
     let mut out = RunRecord::default();
     let mut labels: Vec<String> = Vec::new();
+    let mut paths: Vec<PathBuf> = Vec::new();
     for word in runs {
         let path = started::find(Some(word))?;
+        let place = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if paths.contains(&place) {
+            let message = format!("`{}` is named twice: it is {}", word.display(), path.display());
+            let help = "the name of a spec means its newest run; `flowc runs list` shows the ids of all";
+            return Err(Box::new(Diagnostic::bare(Code::BadValue, message).help(help)));
+        }
+        paths.push(place);
         let record = read(&path)?;
         let mut label = record.name.clone();
         if labels.contains(&label) || runs.len() != distinct(runs, &record.name) {

@@ -6,6 +6,8 @@
 use super::Fault;
 use crate::diag::{Code, Diagnostic};
 use crate::driver::{self, Asked, Compiled};
+use crate::elaborate::Set;
+use crate::elaborate::sets::Rows;
 use crate::folder::{self, RunFolder};
 use crate::plan::RunPlan;
 use crate::resolve::settings::Setting;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Changes when the layout of a run folder changes.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// The file.
 pub const FILE: &str = "run.json";
 
@@ -37,6 +39,8 @@ pub struct Started {
     pub interpret: bool,
     /// Files that the spec uses: path and text.
     pub files: Vec<(String, String)>,
+    /// Files of data: what the spec calls them, and what tells whether they are still the same.
+    pub data: Vec<(String, String)>,
 }
 
 impl Started {
@@ -59,6 +63,7 @@ impl Started {
                 .filter(|(_, f)| own(f))
                 .map(|(_, f)| (f.name.clone(), f.text.to_string()))
                 .collect(),
+            data: compiled.plan.as_ref().map(data).unwrap_or_default(),
         }
     }
 
@@ -137,8 +142,22 @@ impl Started {
             Some(p) => Some(p.clone().only(&self.only)?),
             None => None,
         };
+        let now = plan.as_ref().map(data).unwrap_or_default();
+        if let Some((name, _)) = self.data.iter().find(|d| now.iter().any(|n| n.0 == d.0 && n.1 != d.1)) {
+            let d = Diagnostic::bare(Code::BadCheckpoint, format!("the data {name} were changed since the run began"));
+            return Err(Box::new(d.help("put the old file back, or run the spec from its start: `flowc run SPEC`")));
+        }
         Ok((compiled, text, plan))
     }
+}
+
+/// The files of data behind a plan.
+fn data(plan: &RunPlan) -> Vec<(String, String)> {
+    let file = |s: &std::sync::Arc<Set>| match &s.rows {
+        Rows::Table(t) => Some((s.name.clone(), t.fingerprint.clone())),
+        Rows::Drawn(_) | Rows::Windows { .. } => None,
+    };
+    plan.sets.iter().filter_map(file).collect()
 }
 
 /// What a checkpoint of a spec with its settings bears: see `experiment::Keeping`.

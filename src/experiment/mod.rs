@@ -40,7 +40,7 @@ use crate::term::Progress;
 use crate::term::interrupt::stop_requested;
 use std::time::{Duration, Instant};
 
-pub use reuse::{Drawn, Prediction, Wanted, evaluate, predict};
+pub use reuse::{Drawn, Finished, Prediction, Wanted, evaluate, predict};
 use shared::Shared;
 
 /// Time between checkpoints, unless a run says otherwise.

@@ -38,6 +38,15 @@ pub enum Wanted<'a> {
     },
 }
 
+/// A run whose law is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished<'a> {
+    /// Its folder.
+    pub path: &'a Path,
+    /// The hash that its checkpoints bear.
+    pub hash: &'a str,
+}
+
 /// Rows of numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawn {
@@ -57,19 +66,15 @@ pub fn evaluate(
     plan: &RunPlan,
     arm: usize,
     seed: u64,
-    path: &Path,
+    run: &Finished<'_>,
     options: Options,
     wanted: &Wanted<'_>,
 ) -> Result<Drawn, Diagnostic> {
     match (plan.precision, options.engine) {
-        (Precision::F32, Engine::Jit(isa)) => {
-            evaluate_in::<f32>(plan, arm, seed, path, &Jit::new(isa), options, wanted)
-        }
-        (Precision::F64, Engine::Jit(isa)) => {
-            evaluate_in::<f64>(plan, arm, seed, path, &Jit::new(isa), options, wanted)
-        }
-        (Precision::F32, Engine::Interp) => evaluate_in::<f32>(plan, arm, seed, path, &Interp, options, wanted),
-        (Precision::F64, Engine::Interp) => evaluate_in::<f64>(plan, arm, seed, path, &Interp, options, wanted),
+        (Precision::F32, Engine::Jit(isa)) => evaluate_in::<f32>(plan, arm, seed, run, &Jit::new(isa), options, wanted),
+        (Precision::F64, Engine::Jit(isa)) => evaluate_in::<f64>(plan, arm, seed, run, &Jit::new(isa), options, wanted),
+        (Precision::F32, Engine::Interp) => evaluate_in::<f32>(plan, arm, seed, run, &Interp, options, wanted),
+        (Precision::F64, Engine::Interp) => evaluate_in::<f64>(plan, arm, seed, run, &Interp, options, wanted),
     }
 }
 
@@ -77,12 +82,12 @@ fn evaluate_in<T: Real>(
     plan: &RunPlan,
     arm: usize,
     seed: u64,
-    path: &Path,
+    run: &Finished<'_>,
     backend: &dyn Backend<T>,
     options: Options,
     wanted: &Wanted<'_>,
 ) -> Result<Drawn, Diagnostic> {
-    let named = learned::<T>(plan, arm, seed, path)?;
+    let named = learned::<T>(plan, arm, seed, run)?;
     let arm = &plan.arms[arm];
     let store = Store::new(&plan.sets, backend, options.pool)?;
     let nothing = |what: &str, help: &str| Diagnostic::bare(Code::MissingBlock, what.to_owned()).help(help.to_owned());
@@ -130,7 +135,7 @@ fn evaluate_in<T: Real>(
 }
 
 /// What an arm has learned with a seed, stages before it included: from checkpoints.
-fn learned<T: Real>(plan: &RunPlan, arm: usize, seed: u64, path: &Path) -> Result<Named<T>, Diagnostic> {
+fn learned<T: Real>(plan: &RunPlan, arm: usize, seed: u64, run: &Finished<'_>) -> Result<Named<T>, Diagnostic> {
     let first = (0..=arm).rev().find(|&i| plan.arms[i].stage.is_none_or(|s| s == 0)).unwrap_or(arm);
     let mut named = Named::new();
     let mut key = String::new();
@@ -141,8 +146,8 @@ fn learned<T: Real>(plan: &RunPlan, arm: usize, seed: u64, path: &Path) -> Resul
             // Arms that train alike have one checkpoint: that of the first.
             let owner = (0..=i).find(|&j| chain_key(plan, j) == key).unwrap_or(i);
             let name = cell_name(plan, &plan.arms[owner], seed);
-            let file = folder::checkpoint_in(path, name.as_deref());
-            let (_, own) = checkpoint::load_named::<T>(&file).map_err(|d| *d)?;
+            let file = folder::checkpoint_in(run.path, name.as_deref());
+            let (_, own) = checkpoint::load_named::<T>(&file, run.hash).map_err(|d| *d)?;
             named.extend(own.into_iter().filter(|(n, _)| super::cell::stage_of(n, &plan.stages).is_none()));
         }
         if let Some(s) = a.stage {
@@ -168,7 +173,7 @@ fn chain_key(plan: &RunPlan, arm: usize) -> String {
 pub struct Prediction {
     /// The arm.
     pub labels: Vec<String>,
-    /// Trained numbers.
+    /// Finished numbers.
     pub parameters: u64,
     /// Floating-point operations of a step, by the back end's count.
     pub flops: u64,

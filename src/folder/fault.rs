@@ -18,7 +18,9 @@ pub fn cannot_write(doing: &str, path: &Path, error: &Error) -> Diagnostic {
             "a part of this path is a file, not a folder: move it away, or name another folder with `--out DIR`"
         }
         ErrorKind::IsADirectory => "there is a folder where the file should go: move it away",
-        ErrorKind::NotFound => "the folder has gone, or never was: create it, or name another one with `--out DIR`",
+        ErrorKind::NotFound => {
+            "the file or its folder has gone, or never was: create the folder, or name another with `--out DIR`"
+        }
         ErrorKind::InvalidFilename => "this name is too long or not allowed here: name another folder with `--out DIR`",
         _ => "write elsewhere with `--out DIR`",
     };

@@ -41,6 +41,10 @@ impl JsonLines {
     /// [`crate::diag::Code::CannotWrite`].
     pub fn append(&mut self, value: &impl Serialize) -> Result<(), Diagnostic> {
         let fault = |e: std::io::Error| cannot_write("append to", &self.path, &e);
+        // An open file that was removed takes every line, and nobody sees them again.
+        if !self.path.exists() {
+            return Err(fault(std::io::ErrorKind::NotFound.into()));
+        }
         let mut line = serde_json::to_vec(value).map_err(|e| fault(std::io::Error::other(e)))?;
         line.push(b'\n');
         (&self.file).write_all(&line).map_err(fault)

@@ -8,6 +8,7 @@ use super::Real;
 use super::params::ParamTable;
 use crate::backend::Precision;
 use crate::diag::{Code, Diagnostic};
+use crate::folder;
 use ndarray_npy::WriteNpyExt;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -17,9 +18,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Changes when the meaning of a file changes; other versions are refused.
-pub const FORMAT: &str = "flowc-2";
+pub const FORMAT: &str = "flowc-3";
 /// Key of the metadata.
 const METADATA: &str = "flowc";
+/// Key in it of what tells whether a file is whole.
+const SUM: &str = "sum";
 
 /// Everything that a training run needs to go on with the same bits.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +84,8 @@ pub fn save<T: Real>(path: &Path, table: &ParamTable, state: &Checkpoint<T>) -> 
         ("memory", memory.join(",")),
         ("notes", state.notes.clone()),
     ]);
+    let sum = checksum(&metadata, bytes.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())));
+    let metadata: BTreeMap<&str, String> = metadata.into_iter().chain([(SUM, sum)]).collect();
     let text = serde_json::to_string(&metadata).map_err(|e| cannot_write(path, &e))?;
     let metadata = HashMap::from([(METADATA.to_owned(), text)]);
     let file = serialize(views, Some(metadata)).map_err(|e| cannot_write(path, &e))?;
@@ -153,23 +158,47 @@ fn read_file<'b>(path: &Path, bytes: &'b [u8]) -> Result<(BTreeMap<String, Strin
     let metadata: BTreeMap<String, String> =
         serde_json::from_str(text).map_err(|e| bad(path, format!("its metadata is damaged: {e}")))?;
     match metadata.get("format").map(String::as_str) {
-        Some(FORMAT) => Ok((metadata, tensors)),
+        Some(FORMAT) => {
+            let rest = metadata.iter().filter(|(k, _)| *k != SUM).map(|(k, v)| (k.as_str(), v.clone())).collect();
+            let views = tensors.tensors();
+            let sum = checksum(&rest, views.iter().map(|(name, view)| (name.as_str(), view.data())));
+            if metadata.get(SUM) != Some(&sum) {
+                return Err(bad(path, "it is damaged: its numbers are not those that were written".to_owned()));
+            }
+            Ok((metadata, tensors))
+        }
         Some(other) => Err(bad(path, format!("its format is `{other}`, this flowc reads `{FORMAT}`"))),
         None => Err(bad(path, "it was not written by flowc: no `format` in its metadata".to_owned())),
     }
 }
 
+/// What tells whether everything in a file is as it was written: metadata, and tensors in the order of their names.
+fn checksum<'a>(metadata: &BTreeMap<&str, String>, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hash = blake3::Hasher::new();
+    let mut add = |part: &[u8]| {
+        hash.update(&(part.len() as u64).to_le_bytes()).update(part);
+    };
+    metadata.iter().for_each(|(k, v)| [k.as_bytes(), v.as_bytes()].into_iter().for_each(&mut add));
+    let sorted: BTreeMap<&str, &[u8]> = tensors.collect();
+    sorted.iter().for_each(|(k, v)| [k.as_bytes(), v].into_iter().for_each(&mut add));
+    hash.finalize().to_hex().to_string()
+}
+
 /// Parameters by name.
 pub type ByName<T> = HashMap<String, Vec<T>>;
 
-/// Reads the step of a checkpoint and its parameters by name: averaged ones where they are averaged.
+/// Reads the step of a checkpoint and its parameters by name: averaged ones where they are averaged. `spec` is the hash of the
+/// text that was run.
 ///
 /// # Errors
-/// `E0801` if there is no file, `E0804` if it is damaged or of another precision.
-pub fn load_named<T: Real>(path: &Path) -> Result<(u64, ByName<T>), Box<Diagnostic>> {
+/// `E0801` if there is no file, `E0804` if it is damaged, of another spec, or of another precision.
+pub fn load_named<T: Real>(path: &Path, spec: &str) -> Result<(u64, ByName<T>), Box<Diagnostic>> {
     let bytes = read_bytes(path)?;
     let (metadata, tensors) = read_file(path, &bytes)?;
     let entry = |key: &str| metadata.get(key).map_or("", String::as_str);
+    if entry("spec") != spec {
+        return Err(bad(path, "it is of another spec, or of other settings".to_owned()));
+    }
     let step =
         entry("step").parse().map_err(|_| bad(path, "`step` in its metadata is not a whole number".to_owned()))?;
     let prefixes: Vec<String> = entry("memory").split(',').map(|m| format!("{m}/")).collect();
@@ -227,7 +256,7 @@ pub fn replace(
     attempt().map_err(|e| {
         // The file may not exist; either way the first error is the one to report.
         let _ = std::fs::remove_file(&temporary);
-        cannot_write(path, &e)
+        Box::new(folder::cannot_write("write", path, &e))
     })
 }
 

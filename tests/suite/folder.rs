@@ -123,6 +123,17 @@ fn a_full_disk_is_explained() {
     assert!(d.message.contains("no space left") && d.help.unwrap().contains("free some space"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_was_removed_takes_no_line() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("metrics.jsonl");
+    let mut lines = JsonLines::open(&path).unwrap();
+    lines.append(&json!({"step": 1})).unwrap();
+    fs::remove_file(&path).unwrap();
+    explained(&lines.append(&json!({"step": 2})).unwrap_err(), &path);
+}
+
 #[test]
 fn lines_survive_being_cut_anywhere() {
     let base = tempfile::tempdir().unwrap();

@@ -194,8 +194,54 @@ fn a_trained_run_is_sampled_and_asked_for_densities() {
     assert!(o.status.success(), "{}", text(&o));
     let d: ndarray::Array1<f64> = ndarray_npy::read_npy(place.path("d.npy")).expect("densities");
     assert!(d.len() == 400 && d.iter().all(|v| v.is_finite()));
+    // Points come from any file of data, and what is wrong with it has its place.
+    std::fs::write(place.path("x.csv"), "a,b\n0,0.5\n1,-0.5\n").expect("a file");
+    let o = place.flowc(&["density", "run", "x.csv", "--arm", "trig,second"]);
+    assert!(o.status.success() && text(&o).contains("at 2 points"), "{}", text(&o));
+    std::fs::write(place.path("x.csv"), "a,b\n0,0.5\n1,\n").expect("a file");
+    let o = place.flowc(&["density", "run", "x.csv"]);
+    assert!(o.status.code() == Some(1) && text(&o).contains("line 3, column `b`"), "{}", text(&o));
+    for n in ["0", "99999999999"] {
+        let o = place.flowc(&["sample", "run", "-n", n]);
+        assert!(o.status.code() == Some(2) && text(&o).contains("67108864"), "{}", text(&o));
+    }
+    // A checkpoint of another spec.
+    let name = "run/checkpoint-trig__second.safetensors";
+    std::fs::write(place.path("other.flow"), SPEC.replace("1_500", "50").replace("[32, 32]", "[16]")).expect("a spec");
+    let o = place.flowc(&["run", "other.flow", "--out", "other", "--quiet"]);
+    assert!(o.status.success(), "{}", text(&o));
+    std::fs::copy(place.path("other/checkpoint-trig__second.safetensors"), place.path(name)).expect("a copy");
+    let o = place.flowc(&["sample", "run", "--arm", "trig,second"]);
+    assert!(o.status.code() == Some(2) && text(&o).contains("of another spec"), "{}", text(&o));
     let o = place.flowc(&["sample", "run", "--arm", "trigg"]);
     assert!(o.status.code() == Some(1) && text(&o).contains("trig"), "{}", text(&o));
+}
+
+/// Data that lie on the disk, changed, cut or removed.
+#[test]
+fn a_run_knows_its_data() {
+    let spec = "
+source = normal(dim: 2)
+target = file(\"x.npy\")
+field v(x, t) = mlp(concat(x, t), hidden: [16], out: dim(x))
+train { objective: flow_matching(v, straight), batch: 32, steps: 40 }
+generate { sampler: flow(v), solver: euler(steps: 2), count: 50 }
+evaluate [wasserstein2]
+";
+    let place = Place::new(spec);
+    let x = ndarray::Array2::from_shape_fn((64, 2), |(i, j)| (i * 7 % 11 + j) as f32);
+    ndarray_npy::write_npy(place.path("x.npy"), &x).expect("data");
+    let o = place.flowc(&["run", "spec.flow", "--out", "run", "--quiet"]);
+    assert!(o.status.success(), "{}", text(&o));
+    let fine = place.flowc(&["run", "--resume", "run", "--quiet"]);
+    assert!(fine.status.success(), "{}", text(&fine));
+    ndarray_npy::write_npy(place.path("x.npy"), &(x + 1.0)).expect("data");
+    let o = place.flowc(&["run", "--resume", "run", "--quiet"]);
+    let said = text(&o).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(o.status.code() == Some(1) && said.contains("were changed since the run began"), "{said}");
+    std::fs::remove_file(place.path("x.npy")).expect("data");
+    let o = place.flowc(&["run", "--resume", "run", "--quiet"]);
+    assert!(o.status.code() == Some(1) && text(&o).contains("there is no such file"), "{}", text(&o));
 }
 
 #[test]
@@ -238,6 +284,8 @@ fn runs_are_listed_compared_and_cleaned() {
         list.lines().skip(1).filter_map(|l| l.split_whitespace().nth(1)).map(str::to_owned).collect();
     let o = place.flowc(&["runs", "compare", &ids[0], &ids[2]]);
     assert!(o.status.success() && text(&o).contains("wasserstein2") && text(&o).contains(&ids[2]), "{}", text(&o));
+    let o = place.flowc(&["runs", "compare", &ids[2], "spec"]);
+    assert!(o.status.code() == Some(1) && text(&o).contains("named twice"), "{}", text(&o));
     let o = place.flowc(&["report", &ids[0], &ids[1], "-o", "both.html"]);
     assert!(o.status.success() && place.path("both.html").exists(), "{}", text(&o));
     let o = place.flowc(&["report", &ids[0]]);

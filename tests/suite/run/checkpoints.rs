@@ -72,6 +72,26 @@ fn a_foreign_or_damaged_file_is_refused_with_the_cause() {
     }
 }
 
+/// One bit anywhere: in the numbers, the names, the step, the curves.
+#[test]
+fn a_flipped_bit_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.safetensors");
+    let own = table(&[("v.W", &[3, 2]), ("v.b", &[3])]);
+    save(&path, &own, &example::<f32>(&own)).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    for at in 0..bytes.len() {
+        let mut bad = bytes.clone();
+        bad[at] ^= 1 << (at % 8);
+        fs::write(&path, &bad).unwrap();
+        match load::<f32>(&path, &own) {
+            Err(e) => assert!(e.code == Code::BadCheckpoint && e.help.is_some(), "byte {at}: {}", e.message),
+            // Only a blank between the header and the numbers may be another.
+            Ok(state) => assert_eq!((state, bytes[at]), (example::<f32>(&own), b' '), "byte {at}"),
+        }
+    }
+}
+
 #[test]
 fn a_write_that_fails_leaves_the_old_file() {
     let dir = tempfile::tempdir().unwrap();
