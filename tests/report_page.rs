@@ -7,9 +7,10 @@ use flowc::report::html::page;
 
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".into());
-    use report_records::{broken, clouds, comparison, single};
+    use report_records::{broken, clouds, comparison, full, single};
     let records = [
         ("comparison", comparison()),
+        ("full", full()),
         ("single", single()),
         ("broken", broken()),
         ("line", clouds(1)),

@@ -90,7 +90,7 @@ enum Command {
         /// The specs, .flow files
         #[arg(required = true)]
         specs: Vec<PathBuf>,
-        /// How messages are written
+        /// How messages are written; json: one array a spec, one object a message
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
@@ -127,7 +127,7 @@ enum Command {
 enum Format {
     /// For people
     Text,
-    /// A JSON array, one object a message
+    /// For programs
     Json,
 }
 

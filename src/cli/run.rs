@@ -1,19 +1,20 @@
 //! `flowc run`.
 
 use super::started::{self, Started};
-use super::{INTERNAL, IsaArg, RUN, SPEC, complain, print_all, read};
-use crate::diag::{Code, Diagnostic};
+use super::{Format, INTERNAL, IsaArg, RUN, SPEC, complain, print_all, put, read};
+use crate::diag::{Code, Diagnostic, render};
 use crate::driver::{self, Asked, Compiled};
 use crate::experiment::{self, Engine, Header, Keeping, Options};
 use crate::folder;
 use crate::folder::{Place, RunFolder};
 use crate::plan::RunPlan;
-use crate::report::html;
 use crate::report::record::{Expectation, RunRecord};
+use crate::report::{html, result};
 use crate::run::pool::Pool;
-use crate::source::Span;
+use crate::source::{SourceMap, Span};
 use crate::term::{self, Progress, interrupt};
 use clap::Args;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,6 +50,9 @@ pub struct RunArgs {
     /// Print the summary and messages only
     #[arg(short, long)]
     quiet: bool,
+    /// How the result is written; json: one object on stdout, with the messages in it
+    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "dry_run")]
+    format: Format,
 }
 
 /// What the numbers do not depend on.
@@ -122,9 +126,27 @@ pub fn run(args: &RunArgs) -> ExitCode {
 }
 
 /// Says what is wrong; the exit code.
-fn refuse(d: &Diagnostic, code: u8) -> u8 {
-    complain(d);
+fn refuse(args: &RunArgs, d: &Diagnostic, code: u8) -> u8 {
+    match args.format {
+        Format::Text => complain(d),
+        Format::Json => refused(std::slice::from_ref(d), &SourceMap::default()),
+    }
     code
+}
+
+/// The object of a run that did not begin.
+fn refused(messages: &[Diagnostic], sources: &SourceMap) {
+    put(&format!("{:#}\n", json!({ "state": "refused", "messages": render::values(messages, sources) })));
+}
+
+/// Says what is wrong with a spec, or what to think about.
+fn messages(args: &RunArgs, compiled: &Compiled) {
+    match (args.format, &compiled.plan) {
+        (Format::Text, _) => print_all(compiled, Format::Text),
+        (Format::Json, None) => refused(&compiled.diagnostics, &compiled.sources),
+        // They stand in the object at the end.
+        (Format::Json, Some(_)) => {}
+    }
 }
 
 fn begin(args: &RunArgs) -> Result<Option<Ready>, u8> {
@@ -138,23 +160,23 @@ fn begin(args: &RunArgs) -> Result<Option<Ready>, u8> {
 fn every(args: &RunArgs) -> Result<Duration, u8> {
     Duration::try_from_secs_f64(args.checkpoint_every).map_err(|_| {
         let d = Diagnostic::bare(Code::BadValue, "`--checkpoint-every` takes seconds");
-        refuse(&d.help("e.g. `--checkpoint-every 60`"), SPEC)
+        refuse(args, &d.help("e.g. `--checkpoint-every 60`"), SPEC)
     })
 }
 
 fn start(args: &RunArgs, spec: &Path) -> Result<Option<Ready>, u8> {
-    let text = read(spec).map_err(|d| refuse(&d, SPEC))?;
+    let text = read(spec).map_err(|d| refuse(args, &d, SPEC))?;
     let checkpoint_every = every(args)?;
-    let set = Started::settings(&args.set).map_err(|d| refuse(&d, SPEC))?;
+    let set = Started::settings(&args.set).map_err(|d| refuse(args, &d, SPEC))?;
     let file = spec.display().to_string();
     let compiled = driver::compile_with(&file, &text, &Asked { set: &set, ..Asked::default() });
-    print_all(&compiled, super::Format::Text);
+    messages(args, &compiled);
     let Some(plan) = compiled.plan.clone() else { return Err(SPEC) };
-    let plan = plan.only(&args.only).map_err(|d| refuse(&d, SPEC))?;
+    let plan = plan.only(&args.only).map_err(|d| refuse(args, &d, SPEC))?;
     if args.dry_run {
-        let options = args.machine.options(false).map_err(|d| refuse(&d, SPEC))?;
+        let options = args.machine.options(false).map_err(|d| refuse(args, &d, SPEC))?;
         print!("{}", crate::plan::Shown(&plan));
-        let predicted = experiment::predict(&plan, options).map_err(|d| refuse(&d, RUN))?;
+        let predicted = experiment::predict(&plan, options).map_err(|d| refuse(args, &d, RUN))?;
         let cost = |p: &experiment::Prediction| term::Cost {
             name: p.labels.join(" · "),
             parameters: p.parameters,
@@ -168,13 +190,13 @@ fn start(args: &RunArgs, spec: &Path) -> Result<Option<Ready>, u8> {
         print!("\n{}", term::prediction(&costs, plan.seeds.len()));
         return Ok(None);
     }
-    args.machine.options(false).map_err(|d| refuse(&d, SPEC))?;
+    args.machine.options(false).map_err(|d| refuse(args, &d, SPEC))?;
     let name = spec.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
     let place = args.out.clone().map_or_else(|| Place::Under("runs".into()), Place::Exactly);
-    let folder = RunFolder::create(&place, &name, &text).map_err(|d| refuse(&d, RUN))?;
+    let folder = RunFolder::create(&place, &name, &text).map_err(|d| refuse(args, &d, RUN))?;
     let started = Started::new(spec, &text, &args.set, &args.only, args.machine.interpret, &compiled);
-    started::keep(&folder, &started).map_err(|d| refuse(&d, RUN))?;
-    folder.write("plan.txt", crate::plan::Shown(&plan).to_string().as_bytes()).map_err(|d| refuse(&d, RUN))?;
+    started::keep(&folder, &started).map_err(|d| refuse(args, &d, RUN))?;
+    folder.write("plan.txt", crate::plan::Shown(&plan).to_string().as_bytes()).map_err(|d| refuse(args, &d, RUN))?;
     let header = Header { name, file: file.clone(), text, reproduce: reproduce(&started) };
     let keeping = Keeping { checkpoint_every, settings: started.set.join("\n") };
     Ok(Some(Ready { compiled, plan, folder, header, keeping, interpret: started.interpret }))
@@ -182,13 +204,13 @@ fn start(args: &RunArgs, spec: &Path) -> Result<Option<Ready>, u8> {
 
 fn resume(args: &RunArgs, word: &Path) -> Result<Ready, u8> {
     let checkpoint_every = every(args)?;
-    let path = started::find(Some(word)).map_err(|d| refuse(&d, SPEC))?;
-    let started = Started::read(&path).map_err(|d| refuse(&d, SPEC))?;
-    started.same_version(&path).map_err(|d| refuse(&d, SPEC))?;
-    let (compiled, text, plan) = started.compile(&path, "").map_err(|d| refuse(&d, SPEC))?;
-    print_all(&compiled, super::Format::Text);
+    let path = started::find(Some(word)).map_err(|d| refuse(args, &d, SPEC))?;
+    let started = Started::read(&path).map_err(|d| refuse(args, &d, SPEC))?;
+    started.same_version(&path).map_err(|d| refuse(args, &d, SPEC))?;
+    let (compiled, text, plan) = started.compile(&path, "").map_err(|d| refuse(args, &d, SPEC))?;
+    messages(args, &compiled);
     let Some(plan) = plan else { return Err(SPEC) };
-    let folder = RunFolder::open(&path).map_err(|d| refuse(&d, RUN))?;
+    let folder = RunFolder::open(&path).map_err(|d| refuse(args, &d, RUN))?;
     let spec = Path::new(&started.spec);
     let name = spec.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
     let header = Header { name, file: started.spec.clone(), text, reproduce: reproduce(&started) };
@@ -199,7 +221,7 @@ fn resume(args: &RunArgs, word: &Path) -> Result<Ready, u8> {
 fn go(args: &RunArgs, ready: Ready) -> ExitCode {
     let options = match args.machine.options(ready.interpret) {
         Ok(o) => o,
-        Err(d) => return ExitCode::from(refuse(&d, SPEC)),
+        Err(d) => return ExitCode::from(refuse(args, &d, SPEC)),
     };
     interrupt::install();
     let mut progress = Progress::stderr(args.quiet);
@@ -208,20 +230,33 @@ fn go(args: &RunArgs, ready: Ready) -> ExitCode {
     let ended = experiment::run_keeping(plan, header, folder, options, keeping, &mut progress, &words);
     let written = write(folder, &ended.record);
     let report = folder.file("report.html");
-    print!("{}", term::summary(&ended.record, written.is_ok().then_some(&*report), term::colours()));
-    let differences = term::differences(&ended.record);
-    if !differences.is_empty() {
-        print!("\n{differences}");
-    }
+    let mut faults: Vec<Diagnostic> = ended.failure.iter().chain(written.as_ref().err()).cloned().collect();
     let mut code = 0;
-    for d in ended.failure.iter().chain(written.as_ref().err()) {
-        complain_in(d, &compiled.sources);
+    for d in &faults {
         code = if d.code == Code::Internal { INTERNAL } else { RUN };
     }
     if code == 0 && !ended.record.interrupted {
-        for (e, span) in failed(&ended.record, plan) {
-            complain_in(&expect_failed(e, span), &compiled.sources);
-            code = SPEC;
+        let claims = failed(&ended.record, plan);
+        code = if claims.is_empty() { 0 } else { SPEC };
+        faults.extend(claims.iter().map(|(e, span)| expect_failed(e, *span)));
+    }
+    let report = written.is_ok().then_some(&*report);
+    match args.format {
+        Format::Text => {
+            print!("{}", term::summary(&ended.record, report, term::colours()));
+            let differences = term::differences(&ended.record);
+            if !differences.is_empty() {
+                print!("\n{differences}");
+            }
+            faults.iter().for_each(|d| complain_in(d, &compiled.sources));
+        }
+        Format::Json => {
+            let all: Vec<Diagnostic> = compiled.diagnostics.iter().chain(&faults).cloned().collect();
+            let shown = report.map(|p| p.display().to_string());
+            let mut object = result::object(&ended.record, &folder.path().display().to_string(), shown.as_deref());
+            object["exit"] = json!(code);
+            object["messages"] = render::values(&all, &compiled.sources);
+            put(&format!("{object:#}\n"));
         }
     }
     ExitCode::from(code)

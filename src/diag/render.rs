@@ -49,9 +49,15 @@ pub fn plain(all: &[Diagnostic], sources: &SourceMap) -> String {
     parts.join("\n")
 }
 
-/// All diagnostics as a JSON array. Lines and columns count from 1, columns in characters; `start` and `end` are bytes.
+/// All diagnostics as a JSON array, as text.
 #[must_use]
 pub fn json(all: &[Diagnostic], sources: &SourceMap) -> String {
+    serde_json::to_string_pretty(&values(all, sources)).expect("strings and numbers are always JSON")
+}
+
+/// All diagnostics as a JSON array. Lines and columns count from 1, columns in characters; `start` and `end` are bytes.
+#[must_use]
+pub fn values(all: &[Diagnostic], sources: &SourceMap) -> Value {
     let label = |l: &Label| {
         let (line, column) = position(sources, l.span.file, l.span.start);
         let (end_line, end_column) = position(sources, l.span.file, l.span.end);
@@ -74,8 +80,7 @@ pub fn json(all: &[Diagnostic], sources: &SourceMap) -> String {
             "notes": d.notes,
         })
     };
-    let values = Value::Array(all.iter().map(one).collect());
-    serde_json::to_string_pretty(&values).expect("strings and numbers are always JSON")
+    Value::Array(all.iter().map(one).collect())
 }
 
 /// `error`, `warning`, `note`

@@ -31,6 +31,8 @@ pub struct Place<'a> {
     pub name: Option<&'a str>,
     /// For progress: name, number, how many.
     pub label: Option<(String, usize, usize)>,
+    /// Whether this is the first seed, the one that pages show.
+    pub first: bool,
     /// Every stage of the spec.
     pub stages: &'a [String],
     /// Which of them this is.
@@ -224,7 +226,7 @@ fn evaluate<T: Real>(
     }
     drop(progress);
     if let Some(sets) = &sets {
-        pictures::draw(programs, sets, seed, theta_of, cell)?;
+        pictures::draw(programs, sets, seed, place.first, theta_of, cell)?;
     }
     cell.timings.evaluate = began.elapsed().as_secs_f64();
     Ok(())

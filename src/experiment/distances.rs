@@ -102,7 +102,13 @@ pub fn by_label(name: &str, sets: &Sets, seed: u64, extent: Extent, out: &mut Me
         }
         let mut part = Metric::default();
         of_samples(name, &own, seed, extent, &mut part)?;
-        out.classes.push(ClassValue { class, value: part.value, floor: part.floor, size: part.size.unwrap_or(0) });
+        out.classes.push(ClassValue {
+            class,
+            name: sets.classes.get(class as usize).cloned(),
+            value: part.value,
+            floor: part.floor,
+            size: part.size.unwrap_or(0),
+        });
     }
     let n = out.classes.len() as f64;
     let mean = |f: &dyn Fn(&ClassValue) -> f64| out.classes.iter().map(f).sum::<f64>() / n;

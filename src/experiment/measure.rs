@@ -32,6 +32,8 @@ pub struct Sets {
     pub source: Vec<f64>,
     /// The class of each row of `x`, `target` and `other`; empty without labels.
     pub labels: [Vec<u32>; 3],
+    /// What the classes are called; empty if they have no names.
+    pub classes: Vec<String>,
 }
 
 pub fn wide<T: Real>(out: &Output<T>) -> Vec<f64> {
@@ -75,6 +77,7 @@ impl Sets {
             other,
             source: draws(programs.source.as_ref(), seed, "evaluate", n)?.0,
             labels: [labels, of_target, of_other],
+            classes: programs.target.as_ref().map_or_else(Vec::new, |t| t.classes().to_vec()),
         })
     }
 

@@ -65,6 +65,12 @@ impl<T: Real> Compiled<T> {
         self.program.inputs.iter().filter_map(|d| d.rows.as_ref()).map(|r| store.count(r, purpose)).min()
     }
 
+    /// What the classes of its draws are called, if it draws from data with named classes.
+    pub fn classes(&self) -> &[String] {
+        let rows = self.program.inputs.iter().filter_map(|d| d.rows.as_ref());
+        self.store.as_ref().and_then(|s| rows.filter_map(|r| s.classes(r)).next()).unwrap_or_default()
+    }
+
     /// The declarations behind them.
     pub fn program(&self) -> &Program {
         &self.program
@@ -166,6 +172,12 @@ pub struct Programs<T: Real> {
     pub advance: Option<Compiled<T>>,
     /// When the flow ends.
     pub horizon: f64,
+    /// The log-density of the sampler.
+    pub density: Option<Compiled<T>>,
+    /// That of the target.
+    pub true_density: Option<Compiled<T>>,
+    /// The path of the objective between two numbers.
+    pub path: Option<Compiled<T>>,
 }
 
 impl<T: Real> Programs<T> {
@@ -204,9 +216,12 @@ impl<T: Real> Programs<T> {
             samplers,
             target: plain(&arm.target)?,
             source: plain(&arm.source)?,
-            velocity: plain(&arm.velocity)?,
-            advance: arm.advance.as_ref().map(solving).transpose()?,
-            horizon: arm.horizon,
+            velocity: plain(&arm.pictures.velocity)?,
+            advance: arm.pictures.advance.as_ref().map(solving).transpose()?,
+            horizon: arm.pictures.horizon,
+            density: arm.pictures.density.as_ref().map(solving).transpose()?,
+            true_density: plain(&arm.pictures.true_density)?,
+            path: plain(&arm.pictures.path)?,
         })
     }
 }

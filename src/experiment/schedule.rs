@@ -130,7 +130,8 @@ pub fn run<T: Real>(
     let programs: Compiled<T> = HashMap::new().into();
     let next = AtomicUsize::new(0);
     if beside > 0 {
-        shared.side_by_side(tasks[..beside].iter().map(|t| steps(plan, t)).sum());
+        let side = &tasks[..beside];
+        shared.side_by_side(side.iter().map(|t| steps(plan, t)).sum(), side.iter().map(|t| t.arms.len()).sum());
     }
     std::thread::scope(|scope| {
         for _ in 0..threads.min(beside) {
@@ -183,6 +184,7 @@ impl<T: Real> Work<'_, '_, T> {
         let done: Vec<Option<Cell>> = task.arms.iter().map(|&i| self.finished(i, task.seed)).collect();
         if done.iter().all(Option::is_some) {
             for (&i, cell) in task.arms.iter().zip(done) {
+                self.at(i, task.seed, |place| cell.iter().for_each(|c| self.shared.end(place, c)));
                 self.cells.lock().unwrap_or_else(PoisonError::into_inner)[self.number(i, task.seed)] = cell;
             }
             return;
@@ -227,6 +229,7 @@ impl<T: Real> Work<'_, '_, T> {
             folder: self.shared.folder,
             name: name.as_deref(),
             label: name.clone().map(|n| (n, number + 1, total)),
+            first: plan.seeds.first() == Some(&seed),
             stages: &plan.stages,
             stage: plan.arms[arm].stage.unwrap_or(0),
         })
@@ -249,10 +252,13 @@ impl<T: Real> Work<'_, '_, T> {
         let number = self.number(index, seed);
         let mut cell = Cell { labels: arm.labels.clone(), seed, ..Cell::default() };
         let (outcome, finished) = self.at(index, seed, |place| {
+            self.shared.begin(place);
             let outcome = self.programs(index, pool, all).and_then(|programs| {
                 cell::run(arm, seed, &programs, self.backend, pool, place, self.shared, before, known, &mut cell)
             });
-            (outcome, self.shared.finish(place, &cell))
+            let finished = self.shared.finish(place, &cell);
+            self.shared.end(place, &cell);
+            (outcome, finished)
         });
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(cell);
         match (outcome, finished) {

@@ -132,6 +132,11 @@ impl<T: Real> Store<T> {
         Ok(Arc::new(store))
     }
 
+    /// What the classes of a set are called, if it has any.
+    pub fn classes(&self, rows: &RowsInput) -> Option<&[String]> {
+        self.sets.get(rows.set as usize)?.classes.as_deref()
+    }
+
     /// How many rows a split of a set has.
     pub fn count(&self, rows: &RowsInput, purpose: &str) -> usize {
         self.sets.get(rows.set as usize).map_or(0, |s| s.count(split(s, purpose)))

@@ -11,7 +11,7 @@ use crate::term::{Phase, Progress};
 use serde_json::Value;
 use std::cell::Cell as Slot;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One run as its cells see it.
 pub struct Shared<'a> {
@@ -27,6 +27,15 @@ pub struct Shared<'a> {
     progress: Mutex<&'a mut Progress>,
     /// Steps done by all cells, while several run at once.
     together: Mutex<Option<u64>>,
+    /// Which cells are at work.
+    grid: Mutex<Grid>,
+}
+
+/// The cells of a comparison.
+#[derive(Default)]
+struct Grid {
+    done: usize,
+    at_work: Vec<(String, Instant)>,
 }
 
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -49,6 +58,7 @@ impl<'a> Shared<'a> {
             lines: Mutex::new(folder.metrics()?),
             progress: Mutex::new(progress),
             together: Mutex::new(None),
+            grid: Mutex::default(),
         })
     }
 
@@ -82,11 +92,43 @@ impl<'a> Shared<'a> {
         serde_json::from_str(&text).ok().filter(|c: &Cell| c.finished)
     }
 
-    /// From here on cells run side by side: one line counts the steps of all.
-    pub fn side_by_side(&self, total: u64) {
-        let phase = Phase { what: "train".into(), cell: None, from: 0, total };
-        lock(&self.progress).begin(phase);
+    /// From here on cells run side by side: one line counts the steps of all, or the cells if nothing is trained.
+    pub fn side_by_side(&self, steps: u64, cells: usize) {
+        let (what, total) = if steps == 0 { ("cells", cells as u64) } else { ("train", steps) };
+        lock(&self.progress).begin(Phase { what: what.into(), grid: true, total, ..Phase::default() });
         *lock(&self.together) = Some(0);
+    }
+
+    /// Says that a cell begins.
+    pub fn begin(&self, place: &Place<'_>) {
+        let Some((name, _, total)) = &place.label else { return };
+        let mut grid = lock(&self.grid);
+        grid.at_work.push((name.clone(), Instant::now()));
+        self.tell(&grid, *total);
+    }
+
+    /// Says that a cell has ended.
+    pub fn end(&self, place: &Place<'_>, cell: &Cell) {
+        let Some((name, _, total)) = &place.label else { return };
+        let mut grid = lock(&self.grid);
+        let at = grid.at_work.iter().position(|(n, _)| n == name);
+        let began = at.map(|k| grid.at_work.remove(k).1);
+        grid.done += 1;
+        // What a resumed run finds finished is only counted.
+        if let Some(began) = began.filter(|_| cell.finished) {
+            let first = cell.metrics.first().map(|m| (m.name.as_str(), m.value));
+            lock(&self.progress).cell_done(name, (grid.done, *total), began.elapsed().as_secs_f64(), first);
+        }
+        self.tell(&grid, *total);
+    }
+
+    fn tell(&self, grid: &Grid, total: usize) {
+        let names: Vec<String> = grid.at_work.iter().map(|(n, _)| n.clone()).collect();
+        let mut progress = lock(&self.progress);
+        progress.cells(grid.done, total, &names);
+        if progress.counts_cells() {
+            progress.step(grid.done as u64, None);
+        }
     }
 
     /// Cells run one after the other again.
@@ -101,7 +143,13 @@ impl<'a> Shared<'a> {
         if !together {
             let total = seconds.map_or(total, |s| s.ceil() as u64);
             let from = if seconds.is_some() { 0 } else { from };
-            lock(&self.progress).begin(Phase { what: what.into(), cell: place.label.clone(), from, total });
+            lock(&self.progress).begin(Phase {
+                what: what.into(),
+                cell: place.label.clone(),
+                grid: false,
+                from,
+                total,
+            });
         }
         Counter { shared: self, together, training: what == "train" && seconds.is_none(), last: Slot::new(from) }
     }

@@ -385,18 +385,15 @@ fn arm(
             failed |= m.programs().any(|p| !feasible::check(p, m.span, sources, sink));
         }
     }
-    let pictures = match parts.generate {
-        Some(b) if generate.is_ok() => pictures::pictures(module, sources, b, &values),
-        _ => None,
-    };
-    let horizon = pictures.as_ref().map_or(1.0, |p| p.2);
-    if let (Some((v, ..)), Some(e), false) =
-        (&pictures, parts.generate.and_then(|b| b.get("sampler")), sink.has_errors())
+    let sampled = if generate.is_ok() { parts.generate } else { None };
+    let asked = |name: &str| parts.plot.as_ref().is_none_or(|p| p.iter().any(|a| sources.text(a.value.span) == name));
+    let pictures = pictures::pictures(module, sources, sampled, parts.train, &values, &asked);
+    if let (Some(v), Some(e), false) =
+        (&pictures.velocity, parts.generate.and_then(|b| b.get("sampler")), sink.has_errors())
         && let Some(d) = lint::growth(v, e.value.span, |s| !sources.file(s.file).is_std)
     {
         sink.push(d);
     }
-    let (velocity, advance) = pictures.map_or((None, None), |(v, a, _)| (Some(v), Some(a)));
     if failed {
         return Err(Reported);
     }
@@ -408,9 +405,7 @@ fn arm(
         metrics: plans,
         target: target?,
         source: source?,
-        velocity,
-        advance,
-        horizon,
+        pictures,
     })
 }
 

@@ -120,12 +120,25 @@ pub struct Arm {
     pub target: Option<Program>,
     /// Draws from the source, output `x`.
     pub source: Option<Program>,
+    /// What its pictures are made of.
+    pub pictures: Pictures,
+}
+
+/// The programs behind the pictures of an arm; none where there is nothing to see.
+#[derive(Clone, Debug)]
+pub struct Pictures {
     /// The velocity: inputs `x` and `t`, output `v`.
     pub velocity: Option<Program>,
     /// A step along the flow: inputs `x`, `ta`, `tb`, output `x`.
     pub advance: Option<Forward>,
-    /// The time at which the flow ends, for pictures of it.
+    /// The time at which the flow ends.
     pub horizon: f64,
+    /// The log-density of the sampler: input `x`, output `log_density`.
+    pub density: Option<Forward>,
+    /// That of the target.
+    pub true_density: Option<Program>,
+    /// The path of the objective between two numbers: inputs `x0`, `x1`, `t`, outputs `x` and its derivative `v`.
+    pub path: Option<Program>,
 }
 
 /// A program that is evaluated with solves.

@@ -1,16 +1,18 @@
-//! The report's pictures: which ones `plot` asks for, and programs for the velocity on a grid and steps along trajectories.
+//! The report's pictures: which ones `plot` asks for, and their programs: velocity, steps along trajectories, densities, the path of
+//! the objective.
 //!
-//! The sampler of `generate` -> two programs, if a field stands behind it. Deliberately absent: messages about these; whatever is
-//! wrong was reported with the sampler itself.
+//! The blocks of an arm -> [`Pictures`]. Deliberately absent: messages; whatever is wrong was reported with the block itself, so a
+//! picture that cannot be made is left out.
 
 use super::blocks::{self, Block};
-use super::{Forward, picture_errors};
+use super::metric_programs::field_of;
+use super::{Forward, Pictures, feasible, noise, picture_errors};
 use crate::diag::Sink;
-use crate::elaborate::value::Callee;
-use crate::elaborate::{Elaborator, Value};
+use crate::elaborate::{Args, Elaborator, Named, Value};
+use crate::ir::{NodeId, Program};
 use crate::report::html::PICTURES;
 use crate::resolve::Module;
-use crate::source::SourceMap;
+use crate::source::{SourceMap, Span};
 use crate::syntax::ast::{Arg, DefKind, ExprKind};
 use std::collections::HashMap;
 
@@ -27,29 +29,65 @@ pub(super) fn named<'m>(into: &mut Vec<&'m Arg>, items: &'m [Arg], sources: &Sou
     }
 }
 
-/// The field behind the sampler, if the sampler is configured with one: for pictures of its velocity and trajectories.
+/// The programs of an arm; `asked` says whether a picture will be shown.
 pub(super) fn pictures(
     module: &Module,
     sources: &SourceMap,
-    block: Block<'_>,
+    generate: Option<Block<'_>>,
+    train: Option<Block<'_>>,
     values: &HashMap<String, Value>,
-) -> Option<(crate::ir::Program, Forward, f64)> {
-    let entry = block.get("sampler")?;
-    let span = entry.value.span;
-    // Failures here are silent: whatever is wrong was reported with the sampler itself.
-    let mut quiet = Sink::default();
-    let mut horizon = 1.0;
-    let mut build = |quiet: &mut Sink, solve: bool| -> Option<(crate::ir::Program, Forward)> {
-        let mut elab = Elaborator::new(module, sources, quiet, values.clone(), "picture");
-        let Value::Law(law) = elab.top_expr(&entry.value).ok()? else { return None };
-        let field = law.given.iter().map(|(_, v)| v).find(|v| match v {
-            Value::Fun(f) => matches!(&f.callee, Callee::Def(d) if matches!(d.define.kind, DefKind::Field | DefKind::Fn | DefKind::Net)),
-            _ => false,
-        })?;
+    asked: &dyn Fn(&str) -> bool,
+) -> Pictures {
+    let spec = Spec { module, sources, values };
+    let flow = generate.and_then(|b| Some((spec.along(b, false)?, spec.along(b, true)?.0)));
+    let (velocity, advance, horizon) = match flow {
+        Some(((v, until), step)) => (Some(v.program), Some(step), until),
+        None => (None, None, 1.0),
+    };
+    Pictures {
+        velocity,
+        advance,
+        horizon,
+        density: generate.filter(|_| asked("density")).and_then(|b| spec.density(b)),
+        true_density: generate.filter(|_| asked("density")).and_then(|b| spec.true_density(b)),
+        path: train.filter(|_| asked("paths")).and_then(|b| spec.path(b)),
+    }
+}
+
+/// An arm of a spec.
+struct Spec<'a> {
+    module: &'a Module,
+    sources: &'a SourceMap,
+    values: &'a HashMap<String, Value>,
+}
+
+fn program(elab: Elaborator<'_>, default_solver: crate::solve::SolverConfig) -> Forward {
+    let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
+    Forward { program: elab.program, solvers, default_solver }
+}
+
+/// The input `x`, if samples lie in the plane.
+fn plane(elab: &mut Elaborator<'_>, role: &str, span: Span) -> Option<NodeId> {
+    let shape = elab.shape_of_draws(role, span).ok()?;
+    (shape.iter().product::<usize>() == 2).then(|| elab.input("x", shape))
+}
+
+impl Spec<'_> {
+    fn elaborator<'s>(&'s self, quiet: &'s mut Sink) -> Elaborator<'s> {
+        Elaborator::new(self.module, self.sources, quiet, self.values.clone(), "picture")
+    }
+
+    /// The field behind the sampler, if it is configured with one: its velocity, or a step along it; and when it ends.
+    fn along(&self, block: Block<'_>, step: bool) -> Option<(Forward, f64)> {
+        let entry = block.get("sampler")?;
+        let span = entry.value.span;
+        let mut quiet = Sink::default();
+        let mut elab = self.elaborator(&mut quiet);
+        let law = elab.top_expr(&entry.value).ok()?;
+        let (field, until) = field_of(&law)?;
         // A flow that ends before 1 may have no velocity there.
-        let until = law.given.iter().find(|(name, _)| &**name == "until");
-        horizon = match until {
-            Some((_, Value::Real(end))) => *end,
+        let horizon = match until {
+            Some(Value::Real(end)) => end,
             _ => 1.0,
         };
         let shape = elab.shape_of_draws("source", span).ok()?;
@@ -59,22 +97,79 @@ pub(super) fn pictures(
             s if s.method.noise.is_some() => blocks::solver(&mut elab, None, span).ok()?,
             s => s,
         };
-        if solve {
+        if step {
             let ta = elab.input("ta", vec![]);
             let tb = elab.input("tb", vec![]);
-            let end = elab.advance(field, x, ta, tb, span).ok()?;
+            let end = elab.advance(&field, x, ta, tb, span).ok()?;
             elab.program.outputs.push(("x".into(), end));
         } else {
             let t = elab.input("t", vec![]);
-            let v = elab.apply(field, &[Value::Node(x), Value::Node(t)], span).ok()?;
+            let v = elab.apply(&field, &[Value::Node(x), Value::Node(t)], span).ok()?;
             let v = elab.as_vector(&v, span).ok()?;
             elab.program.outputs.push(("v".into(), v));
         }
-        let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
-        let program = elab.program;
-        Some((program.clone(), Forward { program, solvers, default_solver }))
-    };
-    let (velocity, _) = build(&mut quiet, false)?;
-    let (_, advance) = build(&mut quiet, true)?;
-    Some((velocity, advance, horizon))
+        Some((program(elab, default_solver), horizon))
+    }
+
+    /// The log-density of the sampler; none where classes are asked for, since each has its own.
+    fn density(&self, block: Block<'_>) -> Option<Forward> {
+        let entry = block.get("sampler").filter(|_| block.get("labels").is_none())?;
+        let span = entry.value.span;
+        let mut quiet = Sink::default();
+        let mut elab = self.elaborator(&mut quiet);
+        let law = elab.top_expr(&entry.value).ok()?;
+        let x = plane(&mut elab, "target", span)?;
+        let l = elab.log_density(&law, &Value::Node(x), None, span).ok()?;
+        let l = elab.as_scalar(&l, span).ok()?;
+        elab.program.outputs.push(("log_density".into(), l));
+        if feasible::keeps_volume(&elab.program, l) {
+            return None;
+        }
+        let solver = block.get("solver");
+        let default_solver = blocks::solver(&mut elab, solver, span).ok()?;
+        let default_solver = noise::fit_solver(&mut elab, default_solver, solver, true, span).ok()?;
+        let made = program(elab, default_solver);
+        feasible::check(&made.program, span, self.sources, &mut quiet).then_some(made)
+    }
+
+    /// The log-density of the target.
+    fn true_density(&self, block: Block<'_>) -> Option<Program> {
+        let span = block.get("sampler")?.value.span;
+        if !self.module.user.contains_key("target") {
+            return None;
+        }
+        let mut quiet = Sink::default();
+        let mut elab = self.elaborator(&mut quiet);
+        let target = elab.role("target", span).ok()?;
+        if !elab.has_density(&target) {
+            return None;
+        }
+        let x = plane(&mut elab, "target", span)?;
+        let l = elab.log_density(&target, &Value::Node(x), None, span).ok()?;
+        let l = elab.as_scalar(&l, span).ok()?;
+        elab.program.outputs.push(("log_density".into(), l));
+        Some(elab.program)
+    }
+
+    /// The path that the objective was configured with, between two numbers.
+    fn path(&self, block: Block<'_>) -> Option<Program> {
+        let entry = block.get("objective")?;
+        let span = entry.value.span;
+        let mut quiet = Sink::default();
+        let mut elab = self.elaborator(&mut quiet);
+        let Value::Fun(objective) = elab.top_expr(&entry.value).ok()? else { return None };
+        let path = objective.given.iter().map(|(_, v)| v).find(|v| Elaborator::is_kind(v, DefKind::Path))?.clone();
+        let ends = ["x0", "x1", "t"].map(|name| Value::Node(elab.input(name, vec![])));
+        let motion = elab.library_value("motion", span).ok()?;
+        let p = Named { name: "p".into(), value: path, label: span, at: span };
+        let positional = ends.into_iter().map(|v| (v, span)).collect();
+        let args = Args { positional, named: vec![p], condition: None, span };
+        let Value::Tuple(made) = elab.call(motion, args, span).ok()? else { return None };
+        for name in ["x", "v"] {
+            let value = made.get(name)?.clone();
+            let node = elab.as_scalar(&value, span).ok()?;
+            elab.program.outputs.push((name.into(), node));
+        }
+        Some(elab.program)
+    }
 }

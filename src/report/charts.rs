@@ -8,7 +8,7 @@ use super::axis::Axis;
 use super::frame::{Frame, Margins};
 use super::number;
 use super::project::Projection;
-use super::record::{FieldSlice, PathCoefficients, Points, Trajectories};
+use super::record::{FieldSlice, Points, Trajectories};
 use super::summary::{Arm, Row, Statistic};
 
 /// Colours of arms; more arms repeat them with dashes.
@@ -22,20 +22,23 @@ pub(super) fn colour(arm: usize) -> String {
 }
 
 const BARE: Margins = Margins { left: 20, right: 20, top: 20, bottom: 20 };
-const NUMBERED: Margins = Margins { left: 360, right: 80, top: 60, bottom: 240 };
+pub(super) const NUMBERED: Margins = Margins { left: 360, right: 80, top: 60, bottom: 240 };
 
 /// Training loss over steps, one colour per arm; `None` without a finite loss.
 pub(super) fn loss(arms: &[Arm<'_>], floor: Option<f64>) -> Option<String> {
     const BUCKETS: usize = 200;
     let last = arms.iter().flat_map(|a| &a.cells).filter_map(|c| c.loss.last()).map(|l| l.0).max()?;
     let curves: Vec<Vec<(f64, f64, f64, f64)>> = arms.iter().map(|a| banded(a, last, BUCKETS)).collect();
-    let values = || curves.iter().flatten().flat_map(|&(_, lo, _, hi)| [lo, hi]).chain(floor);
+    let judged: Vec<Vec<(f64, f64)>> = arms.iter().map(|a| validated(a)).collect();
+    let own = || judged.iter().flatten().map(|p| p.1);
+    let values = || curves.iter().flatten().flat_map(|&(_, lo, _, hi)| [lo, hi]).chain(own()).chain(floor);
     let (lo, hi) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     if curves.iter().all(Vec::is_empty) {
         return None;
     }
     let y = Axis::logarithmic(lo, hi).padded(0.04);
-    let margins = Margins { left: 480, right: 250, top: 240, bottom: 380 };
+    let room = if arms.len() > 1 { 1_250 } else { 250 };
+    let margins = Margins { left: 480, right: room, top: 240, bottom: 380 };
     let mut frame = Frame::new(1040, 340, margins, Axis::linear(0.0, last as f64), y);
     frame.axes((8, 6), ("training step", if y.is_log() { "training loss (logarithmic)" } else { "training loss" }));
     if let Some(f) = floor {
@@ -47,6 +50,12 @@ pub(super) fn loss(arms: &[Arm<'_>], floor: Option<f64>) -> Option<String> {
     }
     for (i, curve) in curves.iter().enumerate() {
         frame.line(curve.iter().map(|&(x, _, mid, _)| (x, mid)), &format!("l {}", colour(i)));
+        frame.line(judged[i].iter().copied(), &format!("l {} dash", colour(i)));
+    }
+    let last_values = arms.iter().zip(&curves).enumerate();
+    let ends = last_values.filter_map(|(i, (a, c))| c.last().map(|p| (p.2, a.label.as_str(), colour(i))));
+    if arms.len() > 1 {
+        frame.end_labels(&ends.collect::<Vec<_>>());
     }
     let ends: Vec<String> = arms
         .iter()
@@ -54,6 +63,17 @@ pub(super) fn loss(arms: &[Arm<'_>], floor: Option<f64>) -> Option<String> {
         .filter_map(|(a, c)| c.last().map(|p| format!("{} ends at {}", a.label, number::plain(p.2))))
         .collect();
     Some(frame.finish(&format!("Training loss over {} steps: {}.", number::count(last), ends.join(", "))))
+}
+
+/// (step, loss at draws that are not trained on), mean over the seeds.
+fn validated(arm: &Arm<'_>) -> Vec<(f64, f64)> {
+    let Some((first, _)) = arm.first(|c| c.validation.first()) else { return vec![] };
+    let at = |step: u64| {
+        let all = arm.cells.iter().filter_map(|c| c.validation.iter().find(|v| v.0 == step)).map(|v| v.1);
+        let all: Vec<f64> = all.filter(|v| v.is_finite()).collect();
+        (!all.is_empty()).then(|| (step as f64, all.iter().sum::<f64>() / all.len() as f64))
+    };
+    first.validation.iter().filter_map(|v| at(v.0)).collect()
 }
 
 /// (step, low, middle, high) per bucket of steps. With several seeds: least, mean and greatest of the seeds' bucket means;
@@ -202,7 +222,7 @@ impl Stage {
     }
 
     /// Particles on their way; a grey dot where each starts, a coloured one where it ends.
-    pub fn trajectories(&self, t: &Trajectories, arm: usize, words: &str) -> String {
+    pub fn trajectories(&self, t: &Trajectories, target: Option<&Points>, arm: usize, words: &str) -> String {
         let ways: Vec<Vec<(f64, f64)>> = t
             .particles()
             .map(|p| p.chunks_exact(t.dim).filter_map(|row| self.projection.place(row)).collect())
@@ -216,6 +236,10 @@ impl Stage {
         let mut frame = Frame::new(300, 286, NUMBERED, x, y);
         frame.axes((5, 5), ("", ""));
         let class = format!("c{}", arm % COLOURS);
+        const GHOSTS: usize = 600;
+        if let Some(target) = target {
+            frame.dots(self.places(target, GHOSTS), "p tg");
+        }
         frame.timed_lines(ways.iter().map(|w| w.iter().copied()), &t.times, &format!("l thin {class}"));
         frame.dots(ways.iter().filter_map(|w| w.first().copied()), "p big tg");
         frame.dots(ways.iter().filter_map(|w| w.last().copied()), &format!("p big {class}"));
@@ -263,7 +287,7 @@ pub(super) fn trajectories_over_time(t: &Trajectories, arm: usize, words: &str) 
     let mut frame = Frame::new(300, 240, NUMBERED, Axis::linear(0.0, 1.0), Axis::linear(lo, hi).padded(0.03));
     frame.axes((5, 5), ("", ""));
     let ways = t.particles().map(|p| t.times.iter().copied().zip(p.iter().map(|&v| f64::from(v))));
-    frame.lines(ways, &format!("l thin c{}", arm % COLOURS));
+    frame.timed_lines(ways, &t.times, &format!("l thin c{}", arm % COLOURS));
     Some(frame.finish(words))
 }
 
@@ -327,15 +351,4 @@ pub(super) fn field(slice: &FieldSlice, top: f64, particles: Option<(&Trajectori
         frame.dots(t.particles().map(at), &format!("p mid c{}", arm % COLOURS));
     }
     Some(frame.finish(&format!("Velocity field at t = {}, arrows coloured by speed.", number::plain(slice.t))))
-}
-
-/// a(t) and b(t).
-pub(super) fn coefficients(p: &PathCoefficients, words: &str) -> Option<String> {
-    let values = || p.a.iter().chain(&p.b).copied().filter(|v| v.is_finite());
-    let (lo, hi) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
-    let mut frame = Frame::new(300, 220, NUMBERED, Axis::linear(0.0, 1.0), Axis::linear(lo, hi).padded(0.04));
-    frame.axes((5, 5), ("", ""));
-    frame.line(p.t.iter().copied().zip(p.a.iter().copied()), "l c0");
-    frame.line(p.t.iter().copied().zip(p.b.iter().copied()), "l c1");
-    Some(frame.finish(words))
 }

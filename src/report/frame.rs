@@ -63,22 +63,7 @@ impl Frame {
     /// The axes: grid, ticks, numbers, and a name for each (empty: none). An aligned name for y stands above it.
     pub fn axes(&mut self, ticks: (usize, usize), names: (&str, &str)) {
         let (l, r, t, b) = (self.left(), self.right(), self.margins.top, self.bottom());
-        let mut grid = Path::default();
-        let mut text = String::new();
-        for v in self.x.ticks(ticks.0) {
-            if let Some((x, _)) = self.place(v, self.y.lo) {
-                grid.to(x, t);
-                grid.line(x, b);
-                let _ = write!(text, "<text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{}</text>", b + 150, label(v));
-            }
-        }
-        for v in self.y.ticks(ticks.1) {
-            if let Some((_, y)) = self.place(self.x.lo, v) {
-                grid.to(l, y);
-                grid.line(r, y);
-                let _ = write!(text, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", l - 60, y + 38, label(v));
-            }
-        }
+        let (grid, mut text) = self.ticks(ticks, true);
         if !names.0.is_empty() {
             let (x, y, name) = ((l + r) / 2, self.height - 20, escape(names.0));
             let _ = write!(text, "<text class=\"an\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{name}</text>");
@@ -91,6 +76,90 @@ impl Frame {
             "<path class=\"gr\" d=\"{}\"/><path class=\"ax\" d=\"M{l} {t}V{b}H{r}\"/>{text}",
             grid.data
         );
+    }
+
+    /// Axes with short marks outside of the frame, where a grid would cover what is inside.
+    pub fn axes_outside(&mut self, ticks: (usize, usize)) {
+        let (l, t, b, r) = (self.left(), self.margins.top, self.bottom(), self.right());
+        let (marks, text) = self.ticks(ticks, false);
+        let _ = write!(
+            self.body,
+            "<path class=\"ax\" d=\"M{l} {t}V{b}H{r}\"/><path class=\"ax\" d=\"{}\"/>{text}",
+            marks.data
+        );
+    }
+
+    /// The lines of ticks, across the frame or short and outside of it, and their numbers.
+    fn ticks(&self, ticks: (usize, usize), across: bool) -> (Path, String) {
+        const SHORT: i32 = 35;
+        let (l, r, t, b) = (self.left(), self.right(), self.margins.top, self.bottom());
+        let mut lines = Path::default();
+        let mut text = String::new();
+        for v in self.x.ticks(ticks.0) {
+            if let Some((x, _)) = self.place(v, self.y.lo) {
+                lines.to(x, if across { t } else { b + SHORT });
+                lines.line(x, b);
+                let _ = write!(text, "<text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{}</text>", b + 150, label(v));
+            }
+        }
+        for v in self.y.ticks(ticks.1) {
+            if let Some((_, y)) = self.place(self.x.lo, v) {
+                lines.to(if across { r } else { l - SHORT }, y);
+                lines.line(l, y);
+                let _ = write!(text, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", l - 60, y + 38, label(v));
+            }
+        }
+        (lines, text)
+    }
+
+    /// A PNG, as text, that fills the frame.
+    pub fn image(&mut self, png: &str) {
+        let (l, t) = (self.left(), self.margins.top);
+        let (w, h) = (self.right() - l, self.bottom() - t);
+        let _ = write!(
+            self.body,
+            "<image x=\"{l}\" y=\"{t}\" width=\"{w}\" height=\"{h}\" preserveAspectRatio=\"none\" href=\"data:image/png;base64,{png}\"/>"
+        );
+    }
+
+    /// Names of curves at the right of the frame, each as near to the curve's end (`y`) as the others allow. More than fit are left
+    /// to the legend.
+    pub fn end_labels(&mut self, ends: &[(f64, &str, String)]) {
+        const APART: i32 = 140;
+        const LETTERS: usize = 16;
+        let mut at: Vec<(i32, usize)> =
+            ends.iter().enumerate().filter_map(|(k, e)| Some((self.place(self.x.hi, e.0)?.1, k))).collect();
+        let (top, bottom) = (self.margins.top + 40, self.bottom());
+        if at.len() as i32 * APART > bottom - top + APART {
+            return;
+        }
+        at.sort_unstable();
+        // Downwards, then what was pushed out at the bottom upwards again.
+        let mut last = top - APART;
+        for (y, _) in &mut at {
+            *y = (*y).max(last + APART);
+            last = *y;
+        }
+        let mut last = bottom + APART;
+        for (y, _) in at.iter_mut().rev() {
+            *y = (*y).min(last - APART);
+            last = *y;
+        }
+        let x = self.right() + 60;
+        for (y, k) in at {
+            let (_, name, class) = &ends[k];
+            let short: String = match name.chars().count() {
+                n if n > LETTERS => name.chars().take(LETTERS - 1).chain(['…']).collect(),
+                _ => (*name).to_owned(),
+            };
+            let _ = write!(
+                self.body,
+                "<path class=\"l {class}\" d=\"M{x} {y}h130\"/><text class=\"an\" x=\"{}\" y=\"{}\">{}</text>",
+                x + 180,
+                y + 38,
+                escape(&short)
+            );
+        }
     }
 
     /// A border only.

@@ -10,7 +10,7 @@ use super::sections::Page;
 use super::summary;
 
 /// What `plot` may name: sections that are pictures. All are shown unless a spec chooses.
-pub const PICTURES: [&str; 6] = ["images", "samples", "training", "field", "trajectories", "paths"];
+pub const PICTURES: [&str; 8] = ["images", "density", "samples", "steps", "training", "field", "trajectories", "paths"];
 
 /// The document. Under 2 MB for any run: points per picture, arms drawn and arrows are capped, and the page says so.
 #[must_use]
@@ -18,13 +18,14 @@ pub fn page(record: &RunRecord) -> String {
     let arms = summary::arms(record);
     let rows = summary::rows(&arms);
     let page = Page { record, arms, rows };
-    let chosen = |name: &str| record.pictures.as_ref().is_none_or(|p| p.iter().any(|n| n == name));
-    let picture = |name: &str, drawn: String| if chosen(name) { drawn } else { String::new() };
+    let picture = |name: &str, drawn: String| if page.shows(name) { drawn } else { String::new() };
     let sections = [
         page.metrics(),
         page.expectations(),
         picture("images", page.images()),
+        picture("density", page.density()),
         picture("samples", page.samples()),
+        picture("steps", page.steps()),
         picture("training", page.training()),
         picture("field", page.field()),
         picture("trajectories", page.trajectories()),

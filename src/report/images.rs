@@ -3,9 +3,8 @@
 //! Input: [`Images`] of a cell. Output: an SVG that holds one PNG. Invariant: all pictures of a page share their scale of grey, from
 //! the least to the greatest value of the target. Deliberately absent: colours, squares inside of squares.
 
+use super::png;
 use super::record::Images;
-use flate2::{Compression, Crc, write::ZlibEncoder};
-use std::io::Write;
 
 /// The least and greatest value of a set of pictures.
 pub(super) fn range(values: &[f32]) -> Option<(f32, f32)> {
@@ -31,7 +30,7 @@ pub(super) fn mosaic(images: &Images, values: &[f32], (lo, hi): (f32, f32), word
             pixels[(top + i / side) * width + left + i % side] = 255 - (shade * 255.0).round() as u8;
         }
     }
-    let data = base64(&png(&pixels, width, height));
+    let data = png::grey(&pixels, width, height);
     // Four points a pixel, in the tenths that all pictures of the page are drawn in; room for the names of rows.
     let scale = 40;
     let (w, h) = (width * scale, height * scale);
@@ -52,43 +51,4 @@ pub(super) fn mosaic(images: &Images, values: &[f32], (lo, hi): (f32, f32), word
         (w + room) / 10,
         super::frame::escape(words)
     ))
-}
-
-/// Eight bits of grey a pixel.
-///
-/// Source: Portable Network Graphics specification (W3C, 2nd ed.), 5.3 for chunks, 11.2.2 for the header.
-fn png(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
-    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
-    let mut chunk = |kind: &[u8; 4], body: &[u8]| {
-        out.extend((body.len() as u32).to_be_bytes());
-        let start = out.len();
-        out.extend(kind);
-        out.extend(body);
-        let mut crc = Crc::new();
-        crc.update(&out[start..]);
-        out.extend(crc.sum().to_be_bytes());
-    };
-    let header = [&(width as u32).to_be_bytes()[..], &(height as u32).to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
-    chunk(b"IHDR", &header);
-    // Every line begins with its filter: none.
-    let lines: Vec<u8> = pixels.chunks_exact(width).flat_map(|line| [&[0], line].concat()).collect();
-    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
-    let packed = packed.write_all(&lines).and_then(|()| packed.finish()).unwrap_or_default();
-    chunk(b"IDAT", &packed);
-    chunk(b"IEND", &[]);
-    out
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let word = three.iter().fold(0_u32, |w, b| (w << 8) | u32::from(*b)) << (8 * (3 - three.len()));
-        for k in 0..4 {
-            let letter = LETTERS[(word >> (18 - 6 * k)) as usize & 63] as char;
-            out.push(if k <= three.len() { letter } else { '=' });
-        }
-    }
-    out
 }

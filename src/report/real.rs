@@ -42,6 +42,11 @@ impl<'de> Deserialize<'de> for Wire {
     }
 }
 
+/// A number as a JSON value.
+pub(super) fn value(x: f64) -> serde_json::Value {
+    serde_json::to_value(Wire(x)).unwrap_or_default()
+}
+
 pub(super) fn serialize<S: Serializer>(x: &f64, s: S) -> Result<S::Ok, S::Error> {
     Wire(*x).serialize(s)
 }
@@ -73,6 +78,19 @@ pub(super) mod curve {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(u64, f64)>, D::Error> {
         Ok(Vec::<(u64, Wire)>::deserialize(d)?.into_iter().map(|(step, w)| (step, w.0)).collect())
+    }
+}
+
+/// `Vec<f64>`
+pub(super) mod wide {
+    use super::{Deserialize, Deserializer, Serializer, Wire};
+
+    pub fn serialize<S: Serializer>(x: &[f64], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(x.iter().map(|v| Wire(*v)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<f64>, D::Error> {
+        Ok(Vec::<Wire>::deserialize(d)?.into_iter().map(|w| w.0).collect())
     }
 }
 

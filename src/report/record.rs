@@ -128,6 +128,9 @@ pub struct Cell {
     /// Samples as pictures, if their components fill a square.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
+    /// The density of what is learned beside the true one (two dimensions, the first seed).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub density: Option<Density>,
     /// The velocity on a grid at t = 0, 1/4, 1/2, 3/4, 1 (two dimensions only).
     pub field: Vec<FieldSlice>,
     /// Some particles on their way from source to target.
@@ -208,6 +211,9 @@ pub struct Published {
 pub struct ClassValue {
     /// The class.
     pub class: u32,
+    /// What the data call it, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The estimate.
     #[serde(with = "real")]
     pub value: f64,
@@ -251,7 +257,7 @@ pub struct SolverStatistics {
     pub accepted: u64,
     /// Rejected steps.
     pub rejected: u64,
-    /// Evaluations per sample.
+    /// Steps per sample, taken or rejected.
     pub per_sample: Option<Spread>,
     /// Bytes kept for the gradient, and what storing everything would have kept.
     pub bytes: Option<(u64, u64)>,
@@ -369,6 +375,26 @@ pub struct FieldSlice {
     pub v: Vec<f32>,
 }
 
+/// Log-densities at the centres of the cells of a regular grid of the plane, from the least y upwards; not finite where a density
+/// is zero.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Density {
+    /// Edges of the grid along x.
+    pub x: (f64, f64),
+    /// Edges of the grid along y.
+    pub y: (f64, f64),
+    /// Cells along x.
+    pub nx: usize,
+    /// Cells along y.
+    pub ny: usize,
+    /// Of the sampler, `[iy][ix]`, nats; empty if it has no density.
+    #[serde(with = "real::list")]
+    pub learned: Vec<f32>,
+    /// Of the target; empty if that is not known.
+    #[serde(with = "real::list")]
+    pub target: Vec<f32>,
+}
+
 /// Particles over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trajectories {
@@ -388,7 +414,7 @@ impl Trajectories {
     }
 }
 
-/// a(t) and b(t) of a path a(t) x0 + b(t) x1.
+/// a(t) and b(t) of a path a(t) x0 + b(t) x1, and of the noise it adds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PathCoefficients {
     /// Times.
@@ -397,6 +423,12 @@ pub struct PathCoefficients {
     pub a: Vec<f64>,
     /// Coefficient of the target.
     pub b: Vec<f64>,
+    /// Standard deviation of the noise that the path adds to a component; empty if it adds none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noise: Vec<f64>,
+    /// Root mean square of |a'(t) x0 + b'(t) x1| over independent ends; empty if the ends are not known.
+    #[serde(with = "real::wide", default, skip_serializing_if = "Vec::is_empty")]
+    pub speed: Vec<f64>,
 }
 
 /// One `expect` line.

@@ -7,7 +7,7 @@ use super::charts::{self, COLOURS, SPEEDS, Stage};
 use super::frame::escape;
 use super::record::{Points, RunRecord};
 use super::summary::{Arm, Row, error_note, origins};
-use super::{highlight, images, number, stiffness, tables};
+use super::{highlight, images, number, steps, stiffness, tables};
 
 /// Points per picture, and in all of a page's sample pictures.
 const POINTS: usize = 2_000;
@@ -25,19 +25,19 @@ pub(super) struct Page<'a> {
     pub rows: Vec<Row<'a>>,
 }
 
-fn section(id: &str, title: &str, body: &str) -> String {
+pub(super) fn section(id: &str, title: &str, body: &str) -> String {
     if body.is_empty() {
         return String::new();
     }
     format!("<section id=\"{id}\"><h2>{title}</h2>{body}</section>")
 }
 
-fn figure(title: &str, svg: &str, note: &str) -> String {
+pub(super) fn figure(title: &str, svg: &str, note: &str) -> String {
     let note = if note.is_empty() { String::new() } else { format!("<small>{note}</small>") };
     format!("<figure><figcaption>{title}{note}</figcaption>{svg}</figure>")
 }
 
-fn grid(figures: &[String]) -> String {
+pub(super) fn grid(figures: &[String]) -> String {
     match figures {
         [] => String::new(),
         [one] => format!("<div class=\"grid one\">{one}</div>"),
@@ -45,12 +45,12 @@ fn grid(figures: &[String]) -> String {
     }
 }
 
-fn paragraph(text: &str) -> String {
+pub(super) fn paragraph(text: &str) -> String {
     format!("<p class=\"q\">{text}</p>")
 }
 
 /// How the arms' colours are called; nothing for one arm.
-fn legend(page: &Page<'_>) -> String {
+pub(super) fn legend(page: &Page<'_>) -> String {
     if page.arms.len() < 2 {
         return String::new();
     }
@@ -63,13 +63,18 @@ fn legend(page: &Page<'_>) -> String {
     format!("<ul class=\"legend\">{items}</ul>")
 }
 
-fn drawn<'p, 'a>(page: &'p Page<'a>) -> (&'p [Arm<'a>], String) {
+pub(super) fn drawn<'p, 'a>(page: &'p Page<'a>) -> (&'p [Arm<'a>], String) {
     let n = page.arms.len();
     let note = if n > ARMS_DRAWN { format!(" The first {ARMS_DRAWN} of {n} arms.") } else { String::new() };
     (&page.arms[..n.min(ARMS_DRAWN)], note)
 }
 
 impl Page<'_> {
+    /// Whether a picture is among those that the spec chose.
+    pub fn shows(&self, picture: &str) -> bool {
+        self.record.pictures.as_ref().is_none_or(|p| p.iter().any(|n| n == picture))
+    }
+
     fn target(&self) -> Option<&Points> {
         self.record.cells.iter().find_map(|c| c.target.as_ref()).filter(|t| !t.is_empty())
     }
@@ -113,8 +118,13 @@ impl Page<'_> {
         }
         let verdicts: Vec<String> = (0..self.arms.len())
             .filter_map(|i| {
-                let won: Vec<String> =
-                    self.rows.iter().filter(|row| row.best == Some(i)).map(|row| escape(&row.metric.name)).collect();
+                let mut won: Vec<String> = Vec::new();
+                for row in self.rows.iter().filter(|row| row.best == Some(i)) {
+                    let name = escape(&steps::shared_name(&self.rows, &row.metric.name));
+                    if !won.contains(&name) {
+                        won.push(name);
+                    }
+                }
                 let names = won.join("</span>, <span class=\"nb\">");
                 let label = tables::arm_label(&self.arms, i);
                 (!won.is_empty())
@@ -138,6 +148,8 @@ impl Page<'_> {
             return section("results", "Results", &paragraph("Nothing was evaluated."));
         }
         let several = self.arms.len() > 1;
+        // What differs in steps alone has a section of its own.
+        let rows = if self.shows("steps") { steps::others(&self.rows) } else { self.rows.clone() };
         let mut note = error_note(&self.rows);
         if note.starts_with('m') {
             note = note.replacen('m', "M", 1);
@@ -156,7 +168,7 @@ impl Page<'_> {
         }
         let bars: Vec<String> = if several {
             let bar = |r: &Row<'_>| charts::bars(r, &self.arms).map(|svg| figure(&tables::head(r.metric), &svg, ""));
-            self.rows.iter().filter_map(bar).collect()
+            rows.iter().filter_map(bar).collect()
         } else {
             Vec::new()
         };
@@ -169,7 +181,7 @@ impl Page<'_> {
         };
         let classes: Vec<String> = self.rows.iter().filter_map(|r| tables::by_class(&self.arms, r)).collect();
         let classes = if classes.is_empty() { String::new() } else { format!("<h3>By class</h3>{}", classes.concat()) };
-        let numbers = tables::metrics(&self.arms, &self.rows) + &paragraph(&(note + ".")) + &classes;
+        let numbers = tables::metrics(&self.arms, &rows) + &paragraph(&(note + ".")) + &classes;
         section("results", "Results", &(numbers + &grid(&bars) + &reading))
     }
 
@@ -276,10 +288,16 @@ impl Page<'_> {
         } else {
             "Line: mean of neighbouring steps; band: their 10 % to 90 %."
         };
+        let judged = self.record.cells.iter().any(|c| !c.validation.is_empty());
+        let dashed = if judged { " Dashed: loss at draws that are not trained on." } else { "" };
         section(
             "training",
             "Training",
-            &format!("{}<figure class=\"wide scroll\">{svg}</figure>{}", legend(self), paragraph(reading)),
+            &format!(
+                "{}<figure class=\"wide scroll\">{svg}</figure>{}",
+                legend(self),
+                paragraph(&format!("{reading}{dashed}"))
+            ),
         )
     }
 
@@ -332,7 +350,7 @@ impl Page<'_> {
             let svg = if t.dim == 1 {
                 charts::trajectories_over_time(t, i, &words)
             } else {
-                stage.as_ref().map(|s| s.trajectories(t, i, &words))
+                stage.as_ref().map(|s| s.trajectories(t, target, i, &words))
             };
             let note = format!("seed {} · {} particles", cell.seed, t.particles().count());
             figures.extend(svg.map(|svg| figure(&tables::arm_label(&self.arms, i), &svg, &note)));
@@ -342,34 +360,14 @@ impl Page<'_> {
         }
         let reading = match dim {
             1 => "Position over time.".to_string(),
-            2 => "From the source (grey) to where they arrive (colour).".to_string(),
+            2 => "From the source (grey) to where they arrive (colour), over the target (faint).".to_string(),
             d => format!(
                 "From the source (grey) to where they arrive (colour), in the first two principal coordinates of the target in {d} dimensions."
             ),
         };
-        let motion =
-            if dim == 1 { String::new() } else { format!("{MOTION}<script>{}</script>", include_str!("animate.js")) };
-        section("trajectories", "Trajectories", &(paragraph(&(reading + &capped)) + &grid(&figures) + &motion))
-    }
-
-    pub fn paths(&self) -> String {
-        let mut seen = Vec::new();
-        let mut figures = Vec::new();
-        for (i, arm) in self.arms.iter().enumerate() {
-            let Some((_, p)) = arm.first(|c| c.path.as_ref()) else { continue };
-            if seen.contains(&p) {
-                continue;
-            }
-            seen.push(p);
-            let words = format!("Coefficients of the path of {}.", arm.label);
-            figures
-                .extend(charts::coefficients(p, &words).map(|svg| figure(&tables::arm_label(&self.arms, i), &svg, "")));
-        }
-        if figures.is_empty() {
-            return String::new();
-        }
-        let reading = "x<sub>t</sub> = a(t) x<sub>0</sub> + b(t) x<sub>1</sub>: <i class=\"sw c0\"></i>a, <i class=\"sw c1\"></i>b; one picture per distinct path.";
-        section("paths", "Path", &(paragraph(reading) + &grid(&figures)))
+        // The script looks for what stands before it.
+        let script = format!("<script>{}</script>", include_str!("animate.js"));
+        section("trajectories", "Trajectories", &(paragraph(&(reading + &capped)) + MOTION + &grid(&figures) + &script))
     }
 
     pub fn differences(&self) -> String {

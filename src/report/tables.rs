@@ -88,6 +88,12 @@ pub(super) fn head(metric: &Metric) -> String {
     format!("{name}{unit}{arrow}")
 }
 
+/// Name and unit without markup.
+pub(super) fn plain_head(metric: &Metric) -> String {
+    let unit = metric.unit.as_ref().map_or_else(String::new, |u| format!(" [{u}]"));
+    format!("{}{unit}", metric.name.split('(').next().unwrap_or(&metric.name))
+}
+
 fn estimator(metric: &Metric) -> String {
     let mut parts = Vec::new();
     parts.extend(metric.size.map(|n| format!("n = {}", number::count(n))));
@@ -130,7 +136,8 @@ pub(super) fn by_class(arms: &[Arm<'_>], row: &Row<'_>) -> Option<String> {
     };
     let mut out = format!("<table class=\"metrics\"><thead><tr><th>{}</th>", head(row.metric));
     for c in &first {
-        let _ = write!(out, "<th class=\"n\">{}</th>", c.class);
+        let name = c.name.clone().unwrap_or_else(|| c.class.to_string());
+        let _ = write!(out, "<th class=\"n\">{}</th>", escape(&name));
     }
     out += "</tr></thead><tbody>";
     let mut line = |name: &str, arms: &[Vec<Vec<ClassValue>>], f: &dyn Fn(&ClassValue) -> Option<f64>| {
@@ -262,7 +269,7 @@ pub(super) fn solver(arms: &[Arm<'_>]) -> String {
     let implicit = if implicit { "<th class=\"n\">Jacobians factorised</th>" } else { "" };
     let kept = if kept { "<th class=\"n\">kept of store-all</th>" } else { "" };
     scrolling(&format!(
-        "<table><thead><tr><th>arm</th><th>phase</th><th>solver</th><th class=\"n\">evaluations</th>{backward}{implicit}<th class=\"n\">accepted</th><th class=\"n\">rejected</th><th class=\"n\">per sample min / mean / max</th>{kept}</tr></thead><tbody>{body}</tbody></table>"
+        "<table><thead><tr><th>arm</th><th>phase</th><th>solver</th><th class=\"n\">evaluations</th>{backward}{implicit}<th class=\"n\">accepted</th><th class=\"n\">rejected</th><th class=\"n\">steps of a sample<small>least / mean / most</small></th>{kept}</tr></thead><tbody>{body}</tbody></table>"
     ))
 }
 

@@ -3,7 +3,7 @@
 //! Owns the live line and its plain form in a pipe ([`Progress`]), the tables and the closing words at 80 columns
 //! ([`summary`]), and Ctrl-C ([`interrupt`]). Input: numbers from the runner. Output: text, to be sent to stdout (results) or
 //! stderr (progress). Invariant: results are the same text with and without a terminal, colours aside. Deliberately absent:
-//! diagnostics (`diag::render`) and anything a program would parse (`metrics.jsonl`, `record.json`).
+//! diagnostics (`diag::render`) and anything a program would parse (`report::result`, `record.json`).
 
 mod costs;
 pub mod interrupt;

@@ -23,6 +23,8 @@ pub struct Phase {
     pub what: String,
     /// Which cell of a comparison: label, its number from 1, number of cells.
     pub cell: Option<(String, usize, usize)>,
+    /// Whether cells run side by side, so that [`Progress::cells`] says which.
+    pub grid: bool,
     /// Steps already done (a resumed run).
     pub from: u64,
     /// Steps in all.
@@ -124,10 +126,36 @@ impl Progress {
                     }
                     (task.tenth, task.shown) = (tenth, now);
                     // A reader that has gone away is no reason to stop a training.
-                    let _ = writeln!(out, "{} {}", task.phase.name(), task.figures(now));
+                    let figures = task.figures(now);
+                    let room = usize::from(super::WIDTH).saturating_sub(figures.chars().count() + 1);
+                    let _ = writeln!(out, "{} {figures}", task.phase.name(room));
                 }
             }
         }
+    }
+
+    /// How many cells of a grid are done, and which are at work.
+    pub fn cells(&mut self, done: usize, total: usize, at_work: &[String]) {
+        if let Some(bar) = self.task.as_ref().filter(|t| t.phase.grid).and_then(|t| t.bar.as_ref()) {
+            let text = [vec![format!("{done} of {total} cells done")], at_work.to_vec()].concat().join(" · ");
+            bar.set_prefix(shortened(&text, usize::from(super::WIDTH) - 1));
+        }
+    }
+
+    /// Whether what is counted is cells, because nothing is trained.
+    #[must_use]
+    pub fn counts_cells(&self) -> bool {
+        self.task.as_ref().is_some_and(|t| t.phase.grid && t.phase.what == "cells")
+    }
+
+    /// Says that a cell of a grid is done, with what it came to.
+    pub fn cell_done(&mut self, label: &str, place: (usize, usize), seconds: f64, result: Option<(&str, f64)>) {
+        let mut rest = format!(" ({} of {})  {}", place.0, place.1, number::duration(seconds));
+        if let Some((name, value)) = result {
+            rest += &format!("  {} {}", shortened(name, 24), number::plain(value));
+        }
+        let room = usize::from(super::WIDTH).saturating_sub(rest.chars().count() + "done ".len());
+        self.note(&format!("done {}{rest}", shortened(label, room)));
     }
 
     /// Prints a line above the live one.
@@ -161,11 +189,15 @@ fn tenth(step: u64, total: u64) -> u64 {
 }
 
 impl Phase {
-    /// `train straight · seed 0 (2 of 9)`
-    fn name(&self) -> String {
+    /// `train straight · seed 0 (2 of 9)`, in so many columns.
+    fn name(&self, most: usize) -> String {
         match &self.cell {
             None => self.what.clone(),
-            Some((label, i, n)) => format!("{} {} ({i} of {n})", self.what, shortened(label, 50)),
+            Some((label, i, n)) => {
+                let place = format!(" ({i} of {n})");
+                let room = most.saturating_sub(self.what.chars().count() + 1 + place.chars().count());
+                format!("{} {}{place}", self.what, shortened(label, room.clamp(8, 50)))
+            }
         }
     }
 }
@@ -186,6 +218,10 @@ impl Task {
         if self.weight > 0.0 {
             text += &format!("  loss {}", number::plain(self.loss / self.weight));
         }
+        if done > 0 && self.phase.what != "train" {
+            // What is counted otherwise is few and unequal: a rate would say nothing.
+            return text;
+        }
         if done > 0 {
             let rate_text = if rate >= 10.0 { number::count(rate.round() as u64) } else { number::plain(rate) };
             text += &format!("  {rate_text} steps/s");
@@ -199,12 +235,13 @@ impl Task {
 
 fn bar(phase: &Phase) -> ProgressBar {
     // A cell's name takes a line of its own, so that bar and figures fit into 80 columns.
-    let template = if phase.cell.is_some() { "{prefix}\n{wide_bar} {msg}" } else { "{prefix} {wide_bar} {msg}" };
+    let template =
+        if phase.cell.is_some() || phase.grid { "{prefix}\n{wide_bar} {msg}" } else { "{prefix} {wide_bar} {msg}" };
     let style = ProgressStyle::with_template(template)
         .expect("both templates are constant and well formed")
         .progress_chars("━╸─");
     ProgressBar::with_draw_target(Some(phase.total), ProgressDrawTarget::stderr_with_hz(12))
         .with_style(style)
-        .with_prefix(phase.name())
+        .with_prefix(phase.name(usize::from(super::WIDTH) - 1))
         .with_position(phase.from)
 }

@@ -26,6 +26,7 @@ mod metrics;
 mod mistakes;
 mod mutants;
 mod numeric;
+mod page;
 mod print;
 mod programs;
 mod report;

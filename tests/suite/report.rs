@@ -1,6 +1,6 @@
 //! Laws of the record, its statistics and its page.
 
-use crate::report_records::{Random, broken, clouds, comparison, single};
+use crate::report_records::{Random, broken, clouds, comparison, full, single};
 use flowc::report::html::{PICTURES, page};
 use flowc::report::number;
 use flowc::report::record::{Better, Cell, Metric, Points, RunRecord};
@@ -118,7 +118,7 @@ fn a_page_shows_the_pictures_that_were_chosen() {
 
 #[test]
 fn pages_are_whole_alone_and_described() {
-    for record in [comparison(), single(), RunRecord::default()] {
+    for record in [comparison(), full(), single(), RunRecord::default()] {
         check(&record);
     }
 }
@@ -352,4 +352,158 @@ fn student_quantiles_hold_95_percent() {
         let share = student_share(student(degrees), degrees as f64);
         assert!((share - 0.975).abs() < 6e-5, "{degrees}: {share}");
     }
+}
+
+/// What stands between the tags of a section.
+fn section<'t>(text: &'t str, id: &str) -> &'t str {
+    text.split(&format!("<section id=\"{id}\">"))
+        .nth(1)
+        .unwrap_or_else(|| panic!("{id}"))
+        .split("</section>")
+        .next()
+        .unwrap()
+}
+
+#[test]
+fn a_density_is_bright_where_it_is_high_and_stands_beside_the_true_one() {
+    use std::io::Read as _;
+    let text = check(&full());
+    let part = section(&text, "density");
+    let maps: Vec<&str> = part.split("base64,").skip(1).map(|p| p.split('"').next().unwrap()).collect();
+    assert_eq!(maps.len(), 4, "the target once, and three arms");
+    let shades = |map: &str| -> Vec<u8> {
+        let bytes = decode(map);
+        assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+        let at = bytes.windows(4).position(|w| w == b"IDAT").unwrap();
+        let long = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+        let mut lines = Vec::new();
+        flate2::read::ZlibDecoder::new(&bytes[at + 4..at + 4 + long]).read_to_end(&mut lines).unwrap();
+        lines.chunks_exact(33).flat_map(|l| l[1..].to_vec()).collect()
+    };
+    let (target, wide) = (shades(maps[0]), shades(maps[3]));
+    // The mode is at (0, 1) of a square of side 4: a quarter below the top.
+    let brightest = (0..target.len()).max_by_key(|&i| target[i]).unwrap();
+    assert!((brightest / 32).abs_diff(7) <= 1 && (brightest % 32).abs_diff(15) <= 1, "{brightest}");
+    assert_eq!(target[brightest], 255);
+    // Three fifths of the width is 0.36 of the height, on the same scale.
+    let most = f64::from(*wide.iter().max().unwrap());
+    assert!((most / 255.0 - 0.36).abs() < 0.02, "{most}");
+    // Without a true density the scale is that of the learned ones.
+    let mut record = full();
+    record.cells.iter_mut().filter_map(|c| c.density.as_mut()).for_each(|d| d.target.clear());
+    assert_eq!(section(&check(&record), "density").matches("base64,").count(), 3);
+}
+
+/// RFC 4648, section 4.
+fn decode(text: &str) -> Vec<u8> {
+    let value = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let letters: Vec<u8> = text.bytes().filter(|c| *c != b'=').collect();
+    let four = |c: &[u8]| {
+        let word = c.iter().enumerate().fold(0_u32, |w, (k, v)| w | u32::from(value(*v)) << (18 - 6 * k));
+        word.to_be_bytes()[1..c.len()].to_vec()
+    };
+    letters.chunks(4).flat_map(four).collect()
+}
+
+#[test]
+fn metrics_that_differ_in_steps_alone_are_a_curve_each_arm() {
+    let text = check(&full());
+    let part = section(&text, "steps");
+    assert_eq!(part.matches("<svg ").count(), 1);
+    assert!(part.contains("mmd(solver: euler(steps: n))"), "{part}");
+    assert!(
+        !section(&text, "results").contains("aria-label=\"mmd(solver: euler(steps: 1))"),
+        "no bars beside the curve"
+    );
+    // Two are no curve.
+    let mut record = full();
+    record.cells.iter_mut().for_each(|c| c.metrics.retain(|m| !m.name.contains("steps: 5") && !m.name.contains("0))")));
+    let text = check(&record);
+    assert!(
+        !text.contains("id=\"steps\"")
+            && section(&text, "results").contains("aria-label=\"mmd(solver: euler(steps: 1))")
+    );
+}
+
+#[test]
+fn paths_and_speeds_are_drawn_where_they_are_finite() {
+    let text = check(&full());
+    let part = section(&text, "paths");
+    assert_eq!(part.matches("<svg ").count(), 4, "three paths, one picture of speeds");
+    assert!(part.contains(">noise</text>") && part.matches(">a</text>").count() == 3);
+    assert!(!section(&check(&clouds(3)), "paths").contains("NaN"));
+}
+
+/// The contrast of two colours (WCAG 2.2, "relative luminance" and "contrast ratio").
+fn contrast(a: &str, b: &str) -> f64 {
+    let luminance = |c: &str| {
+        let c = c.trim_start_matches('#');
+        let wide: String = if c.len() == 3 { c.chars().flat_map(|c| [c, c]).collect() } else { c.to_owned() };
+        let linear = |k: usize| {
+            let v = f64::from(u8::from_str_radix(&wide[2 * k..2 * k + 2], 16).unwrap()) / 255.0;
+            if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(0) + 0.7152 * linear(1) + 0.0722 * linear(2)
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+#[test]
+fn colours_can_be_read_in_light_dark_and_print() {
+    let css = include_str!("../../src/report/style.css");
+    let schemes: Vec<&str> = css.split(":root {").skip(1).map(|s| s.split('}').next().unwrap()).collect();
+    assert_eq!(schemes.len(), 3);
+    for scheme in schemes {
+        let all: std::collections::HashMap<&str, &str> = scheme
+            .split(';')
+            .filter_map(|v| v.trim().strip_prefix("--")?.split_once(':'))
+            .map(|(k, v)| (k, v.trim()))
+            .collect();
+        let at_least = |of: &str, on: &str, ratio: f64| {
+            let found = contrast(all[of], all[on]);
+            assert!(found >= ratio, "--{of} on --{on}: {found:.2}, must be {ratio}");
+        };
+        for text in ["fg", "quiet", "ok", "no", "kw", "st", "nu", "fu"] {
+            at_least(text, "bg", 4.5);
+        }
+        for text in ["fg", "quiet", "kw", "st", "nu", "fu"] {
+            at_least(text, "soft", 4.5);
+        }
+        at_least("ok", "okbg", 4.5);
+        at_least("no", "nobg", 4.5);
+        for k in 0..8 {
+            at_least(&format!("a{k}"), "bg", 3.0);
+        }
+    }
+}
+
+#[test]
+fn a_result_for_programs_says_what_the_summary_says() {
+    use flowc::report::result::object;
+    for mut record in [full(), single(), broken()] {
+        record.cells[0].metrics[0].standard_error = Some(f64::INFINITY);
+        let value = object(&record, "runs/x", None);
+        let text = serde_json::to_string(&value).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        let all = arms(&record);
+        for (i, (arm, shown)) in all.iter().zip(value["arms"].as_array().unwrap()).enumerate() {
+            assert_eq!(shown["label"], arm.label.as_str());
+            for row in rows(&all) {
+                let metrics = shown["metrics"].as_array().unwrap();
+                let found = metrics.iter().find(|m| m["name"] == row.metric.name.as_str());
+                assert_eq!(found.is_some(), row.arms[i].is_some());
+                let (Some(found), Some(s)) = (found, row.arms[i]) else { continue };
+                assert_eq!(found["mean"].as_f64(), s.mean.is_finite().then_some(s.mean));
+                assert_eq!(found["best"], row.best == Some(i));
+            }
+        }
+    }
+    assert_eq!(object(&broken(), "runs/x", None)["state"], "interrupted");
 }

@@ -1,8 +1,8 @@
 //! Records like those of real runs: two moons, a kernel-density velocity field as the "trained" one, three arms, three seeds.
 
 use flowc::report::record::{
-    Axis, Better, Cell, Environment, Expectation, FieldSlice, Metric, PathCoefficients, Points, RunRecord, SCHEMA,
-    SolverStatistics, Spread, Timings, Trajectories,
+    Axis, Better, Cell, Density, Environment, Expectation, FieldSlice, Metric, PathCoefficients, Points, RunRecord,
+    SCHEMA, SolverStatistics, Spread, Timings, Trajectories,
 };
 use std::sync::OnceLock;
 
@@ -152,9 +152,21 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
     };
     let t: Vec<f64> = (0..=20).map(|k| f64::from(k) / 20.0).collect();
     let path = match arm {
-        0 => PathCoefficients { a: t.iter().map(|t| 1.0 - t).collect(), b: t.clone(), t },
-        1 => PathCoefficients { a: t.iter().map(|t| (1.0 - t * t).max(0.0).sqrt()).collect(), b: t.clone(), t },
-        _ => PathCoefficients { a: t.iter().map(|t| 1.0 - t * t).collect(), b: t.iter().map(|t| t * t).collect(), t },
+        0 => {
+            PathCoefficients { a: t.iter().map(|t| 1.0 - t).collect(), b: t.clone(), t, ..PathCoefficients::default() }
+        }
+        1 => PathCoefficients {
+            a: t.iter().map(|t| (1.0 - t * t).max(0.0).sqrt()).collect(),
+            b: t.clone(),
+            t,
+            ..PathCoefficients::default()
+        },
+        _ => PathCoefficients {
+            a: t.iter().map(|t| 1.0 - t * t).collect(),
+            b: t.iter().map(|t| t * t).collect(),
+            t,
+            ..PathCoefficients::default()
+        },
     };
     Cell {
         labels: vec![label.into()],
@@ -173,6 +185,7 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         samples: Some(Points { total: 10_000, ..Points::subsample(&flat(&ends), 2, 2_000) }),
         target: Some(Points { total: 10_000, ..Points::subsample(&flat(&target), 2, 2_000) }),
         images: None,
+        density: None,
         field: [0.0, 0.25, 0.5, 0.75, 1.0].into_iter().map(slice).collect(),
         trajectories: Some(trajectories),
         path: Some(path),
@@ -233,6 +246,44 @@ fn make_comparison() -> RunRecord {
         failed: None,
         seconds: 432.0,
     }
+}
+
+/// The comparison with all that a page can show: densities, a metric by steps, looks at other draws, speeds of paths.
+pub fn full() -> RunRecord {
+    let mut record = comparison();
+    for (k, cell) in record.cells.iter_mut().enumerate() {
+        let (arm, first) = (k / 3, cell.seed == 0);
+        for (i, steps) in [1, 2, 5, 10, 20, 100].into_iter().enumerate() {
+            let name = format!("mmd(solver: euler(steps: {steps}))");
+            let value = (0.2 + 0.03 * arm as f64) / f64::from(steps) + 0.004 + 0.0002 * (cell.seed as f64 + i as f64);
+            let floor = (Some(0.004), Some(0.0004));
+            cell.metrics.push(Metric { floor: floor.0, floor_sd: floor.1, ..metric(&name, value, Better::Lower) });
+        }
+        cell.validation = (1..=20).map(|j| (j * 1_000, 1.7 + 0.4 / j as f64)).collect();
+        cell.density = first.then(|| density(0.3 + 0.1 * arm as f64));
+        if let Some(p) = &mut cell.path {
+            p.speed = p.t.iter().map(|t| if *t == 1.0 { f64::INFINITY } else { 1.0 + t * arm as f64 }).collect();
+            p.noise = if arm == 2 { p.t.iter().map(|t| (t * (1.0 - t)).sqrt()).collect() } else { vec![] };
+        }
+        let kept = SolverStatistics { phase: "train".into(), evaluations_backward: 900, ..cell.solver[0].clone() };
+        cell.solver.insert(0, SolverStatistics { bytes: Some((2_000_000, 31_000_000)), ..kept });
+    }
+    record
+}
+
+/// A normal density of width 0.3 beside one that is `learned` wide.
+fn density(learned: f64) -> Density {
+    let (n, edge) = (32, 2.0);
+    let at = |i: usize| -edge + 2.0 * edge * (i as f64 + 0.5) / n as f64;
+    let log = |width: f64| -> Vec<f32> {
+        let of = |i: usize| {
+            let r2 = at(i % n).powi(2) + (at(i / n) - 1.0).powi(2);
+            (-r2 / (2.0 * width * width) - (std::f64::consts::TAU * width * width).ln()) as f32
+        };
+        (0..n * n).map(of).collect()
+    };
+    let range = (-edge, edge);
+    Density { x: range, y: range, nx: n, ny: n, learned: log(learned), target: log(0.3) }
 }
 
 /// One arm, one seed.

@@ -91,7 +91,7 @@ impl Write for Broken {
 }
 
 fn phase(from: u64) -> Phase {
-    Phase { what: "train".into(), cell: Some(("straight · seed 0".into(), 2, 9)), from, total: 2_000 }
+    Phase { what: "train".into(), cell: Some(("straight · seed 0".into(), 2, 9)), grid: false, from, total: 2_000 }
 }
 
 #[test]
@@ -105,11 +105,28 @@ fn a_pipe_gets_a_line_at_each_tenth() {
         let text = String::from_utf8(pipe.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), lines, "{text}");
         for line in text.lines() {
-            assert!(line.starts_with("train straight · seed 0 (2 of 9) "), "{line}");
+            assert!(line.starts_with("train straight") && line.contains(" (2 of 9) ") && widest(line) <= 80, "{line}");
             assert!(line.contains("/2,000  loss 3  ") && line.contains("steps/s"), "{line}");
         }
         assert!(text.contains("2,000/2,000"));
     }
+}
+
+#[test]
+fn cells_of_a_grid_are_told_as_they_end_and_fit_into_80_columns() {
+    let pipe = Pipe::default();
+    let mut progress = Progress::lines(Box::new(pipe.clone()));
+    progress.begin(Phase { what: "train".into(), grid: true, total: 4_000, ..Phase::default() });
+    progress.cells(0, 2, &["straight, seed 0".into()]);
+    let long = "a label that says what differs in this arm, and says it at some length, seed 17";
+    progress.cell_done("straight, seed 0", (1, 2), 3.25, Some(("wasserstein2", 0.298)));
+    progress.cell_done(long, (2, 2), 0.042, Some(("wasserstein2(solver: euler(steps: 1))", f64::NAN)));
+    progress.end();
+    let text = String::from_utf8(pipe.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "done straight, seed 0 (1 of 2)  3.25 s  wasserstein2 0.298");
+    assert!(lines[1].ends_with(" (2 of 2)  42 ms  wasserstein2(solver: eu… nan"), "{text}");
+    assert!(widest(&text) <= 80, "{text}");
 }
 
 #[test]
