@@ -185,6 +185,8 @@ evaluate [path_energy, energy: path_energy(count: 8_000, points: 200), npe(count
     // E |v|^2 and the squared distance are closed forms: 4.9292 and 4.5 (specs/gaussians.flow).
     assert!((m[1].value - 4.9292).abs() < 4.0 * error(1), "{:?}", m[1]);
     assert!((m[2].value - 0.0954).abs() < 0.05 && error(2) < 0.02, "{:?}", m[2]);
+}
+
 /// The law of source and target is the same and the field stands still, so every density is that of a normal law.
 #[test]
 fn pictures_show_the_densities_and_the_path_of_the_objective() {
