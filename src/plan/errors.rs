@@ -301,21 +301,6 @@ pub fn noise_in_training(span: Span, solve: Option<Span>) -> Diagnostic {
     d.help("train the fields of the equation without solving it (flow, score or bridge matching), or take the noise out; `stop(...)` makes the solve a constant")
 }
 
-/// `E0620`
-pub fn adjoint_of_implicit(mode: &str, method: &str, span: Span, solve: Option<Span>) -> Diagnostic {
-    let d = Diagnostic::new(
-        Code::AdjointOfStiff,
-        format!("{mode} of a solve with `{method}` is unstable"),
-        span,
-        "goes back in time",
-    );
-    let d = match solve {
-        Some(s) if s != span => d.label(s, "the solve"),
-        _ => d,
-    };
-    d.help("what a stiff equation damps on its way forward grows on its way back; `gradient: auto` or `checkpoint(10)` is exact and stable")
-}
-
 /// `E0606`
 pub fn no_parameter(span: Span) -> Diagnostic {
     Diagnostic::new(

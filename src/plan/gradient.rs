@@ -3,7 +3,7 @@
 //!
 //! A record of the library (`stdlib/gradients/`) -> a [`Gradient`].
 
-use super::errors;
+use super::{errors, gradient_errors};
 use crate::elaborate::value::Value;
 use crate::elaborate::{Elaborator, Res};
 use crate::ir::{Op, reachable};
@@ -120,5 +120,5 @@ pub fn refuse_unstable(
     });
     let Some((method, place)) = found else { return Ok(()) };
     let place = place.filter(|s| !elab.sources.file(s.file).is_std);
-    Err(elab.report(errors::adjoint_of_implicit(mode, &method, entry.map_or(block, |e| e.value.span), place)))
+    Err(elab.report(gradient_errors::adjoint_of_implicit(mode, &method, entry.map_or(block, |e| e.value.span), place)))
 }

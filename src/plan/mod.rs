@@ -14,6 +14,7 @@ pub mod expect;
 mod extent;
 mod feasible;
 mod gradient;
+mod gradient_errors;
 mod habits;
 mod label_errors;
 mod labels;

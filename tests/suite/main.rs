@@ -39,6 +39,7 @@ mod run;
 mod sde;
 mod small_matrices;
 mod solve;
+mod stability;
 mod stage;
 mod stages;
 mod stiff;
