@@ -40,6 +40,7 @@ pub struct Started {
     /// Files that the spec uses: path and text.
     pub files: Vec<(String, String)>,
     /// Files of data: what the spec calls them, and what tells whether they are still the same.
+    #[serde(default)]
     pub data: Vec<(String, String)>,
 }
 
