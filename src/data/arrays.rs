@@ -29,6 +29,7 @@ impl<'a> Rows<'a> {
     /// If rows do not lie one behind the other, and cannot be brought there.
     pub fn new(header: &Header, name: &str, mut from: Box<dyn Read + 'a>) -> Result<Rows<'a>, Fault> {
         let mut header = header.clone();
+        narrow(&header)?;
         if header.fortran {
             from = Box::new(Cursor::new(by_rows(&header, &mut *from)?));
             header.fortran = false;
@@ -64,11 +65,25 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Most numbers of a row: more than any data has, and so few that a damaged header asks for no memory that is not there.
+const WIDEST: usize = 1 << 22;
+
+/// Refuses rows that cannot be meant.
+fn narrow(header: &Header) -> Result<(), Fault> {
+    let width = header.width();
+    if width > WIDEST {
+        Err(Fault::format(format!("its rows have {width} numbers, {WIDEST} at most are read")))
+    } else {
+        Ok(())
+    }
+}
+
 /// The numbers of a row that are asked for.
 ///
 /// # Errors
 /// If there is no such number, or none is left.
 pub fn picks(header: &Header, features: Option<&[Pick]>, label: Option<usize>) -> Result<Vec<usize>, Fault> {
+    narrow(header)?;
     let picks: Vec<usize> = match features {
         Some(all) => all.iter().map(|p| element(header, p)).collect::<Result<_, _>>()?,
         None => (0..header.width()).filter(|k| Some(*k) != label).collect(),

@@ -44,7 +44,7 @@ pub fn warnings(program: &Program, at: Span, gradient: Span) -> Vec<Diagnostic> 
 fn contraction(program: &Program, solve: &Solve, state: NodeId) -> Option<f64> {
     let dag = &program.dag;
     let Op::State(_, component) = dag.op(state) else { return None };
-    let deriv = solve.derivs[*component as usize];
+    let deriv = *solve.derivs.get(*component as usize)?;
     let n: usize = dag.shape(state).iter().product();
     let (t0, t1) = (dag.as_constant(solve.t0)?, dag.as_constant(solve.t1)?);
     let moves = reachable(dag, &[deriv], |_| false)[state.0 as usize];

@@ -176,7 +176,7 @@ fn expectation(e: &Expectation, colours: bool) -> String {
     let last = text.lines().last().map_or(0, |l| l.chars().count());
     let sides = match sides.as_str() {
         "" => String::new(),
-        s if last + 3 + s.chars().count() + indent.len() <= usize::from(WIDTH) => format!("   ({s})"),
+        s if last + "   ()".len() + s.chars().count() + indent.len() <= usize::from(WIDTH) => format!("   ({s})"),
         s => format!("\n{indent}({s})"),
     };
     format!("{mark}  {}{sides}\n", text.trim_start())

@@ -193,7 +193,7 @@ fn pictures_show_the_densities_and_the_path_of_the_objective() {
     let text = "
 source = normal(dim: 2)
 target = normal(dim: 2)
-field v(x, t) = 0 * mlp(concat(x, t), hidden: [4], out: dim(x))
+field v(x, t) = 1e-9 * mlp(concat(x, t), hidden: [4], out: dim(x))
 train { objective: flow_matching(v, bridge(sigma: 0.4)), batch: 64, steps: 2 }
 generate { sampler: flow(v), solver: rk4(steps: 2), count: 200 }
 seeds [5, 6]

@@ -100,7 +100,7 @@ generate { sampler: flow(v), solver: rk4(steps: 4) }
     let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
     let loss = &plan.arms[0].train.as_ref().expect("it trains").objective;
     let best = flowc::opt::optimize(&flowc::autodiff::expand(loss).expect("nothing to expand"));
-    assert!(best.dag.len() < 4 * loss.dag.len());
+    assert!(best.dag.len() < 50_000, "{} of {}", best.dag.len(), loss.dag.len());
 }
 
 /// Ten megabytes with a fault in every line: what is said is bounded, and says how much is left out.

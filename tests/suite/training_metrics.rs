@@ -35,7 +35,8 @@ fn a_step_of_training_is_counted_and_compared() {
             assert_eq!(of(mode, n, "nfe"), stages, "{mode}");
             assert_eq!(of(mode, n, "nfe(solver: rk4(steps: 7))"), 28.0, "{mode}");
             let back = of(mode, n, "nfe_backward");
-            assert!(if mode == "backprop" { back == stages } else { back >= stages }, "{mode}: {back}");
+            // The first slopes are evaluated before there is a record, so one stage is recorded anew.
+            assert!(if mode == "backprop" { back == stages + 1.0 } else { back >= stages }, "{mode}: {back}");
         }
         let grows = of(mode, "10", "peak_memory") / of(mode, "5", "peak_memory");
         match mode {
@@ -82,7 +83,7 @@ fn samples_are_what_nfe_is_of_where_there_are_some() {
         evaluate [nfe, nfe_backward]",
     );
     assert_eq!(value(&r.cells[0], "nfe"), 5.0);
-    assert_eq!(value(&r.cells[0], "nfe_backward"), 12.0);
+    assert_eq!(value(&r.cells[0], "nfe_backward"), 13.0);
 }
 
 /// `plot` reaches the record; what it says of pictures changes no number.
