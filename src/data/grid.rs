@@ -119,7 +119,8 @@ impl Grid {
         let blank = || {
             let mut from = content(&self.source).ok()?;
             std::io::copy(&mut from.by_ref().take(mark.byte), &mut std::io::sink()).ok()?;
-            let blank = from.bytes().map_while(Result::ok).take_while(|b| matches!(b, b'\n' | b'\r'));
+            let blank =
+                std::io::BufReader::new(from).bytes().map_while(Result::ok).take_while(|b| matches!(b, b'\n' | b'\r'));
             Some(blank.filter(|b| *b == b'\n').count() as u64)
         };
         mark.number + blank().unwrap_or(0)

@@ -100,7 +100,7 @@ impl Diagnostic {
 /// Diagnostics of one severity that are kept: nobody reads more, and a file of megabytes can have a fault in every line.
 const KEPT: usize = 200;
 
-/// Collects diagnostics; equal ones (same code and place) are kept once, and of each severity the first [`KEPT`].
+/// Collects diagnostics; equal ones (same code and place) are kept once, and of each severity the first `KEPT`.
 #[derive(Debug, Default)]
 pub struct Sink {
     items: Vec<Diagnostic>,

@@ -78,7 +78,7 @@ impl<T: Real> Tape<T> {
     }
 
     /// A tape that keeps at most `snapshots` states of the march; what lies between two of them is marched again. Where the
-    /// number of steps is known they stand where the fewest are ([`super::binomial`]), else at equal distances that double
+    /// number of steps is known they stand where the fewest are (`binomial`), else at equal distances that double
     /// when there is no more room.
     #[must_use]
     pub fn of_snapshots(snapshots: usize) -> Tape<T> {

@@ -189,12 +189,12 @@ evaluate [path_energy, energy: path_energy(count: 8_000, points: 200), npe(count
 
 /// The law of source and target is the same and the field stands still, so every density is that of a normal law.
 #[test]
-fn pictures_show_the_densities_and_the_path_of_the_objective() {
+fn pictures_show_the_densities() {
     let text = "
 source = normal(dim: 2)
 target = normal(dim: 2)
 field v(x, t) = 1e-9 * mlp(concat(x, t), hidden: [4], out: dim(x))
-train { objective: flow_matching(v, bridge(sigma: 0.4)), batch: 64, steps: 2 }
+train { objective: flow_matching(v, straight), batch: 64, steps: 2 }
 generate { sampler: flow(v), solver: rk4(steps: 2), count: 200 }
 seeds [5, 6]
 ";
@@ -208,15 +208,6 @@ seeds [5, 6]
         let (x, y) = (at(density.x, i % density.nx, density.nx), at(density.y, i / density.nx, density.ny));
         let exact = -(x * x + y * y) / 2.0 - std::f64::consts::TAU.ln();
         assert!((f64::from(*q) - exact).abs() < 1e-3 && (f64::from(*p) - exact).abs() < 1e-3, "{x} {y}: {q} {p}");
-    }
-    let path = record.cells[0].path.as_ref().expect("a path that is linear in its ends");
-    for (k, t) in path.t.iter().enumerate() {
-        assert!((path.a[k] - (1.0 - t)).abs() < 1e-5 && (path.b[k] - t).abs() < 1e-5, "{t}");
-        // A standard deviation of 2,048 draws is right to 1.6 % (one standard error).
-        let noise = 0.4 * (t * (1.0 - t)).sqrt();
-        assert!((path.noise[k] - noise).abs() <= 0.07 * noise + 1e-6, "{t}: {} for {noise}", path.noise[k]);
-        // |x1 - x0|^2 is 4 on average in the plane; at the ends the noise has no finite velocity.
-        assert!(path.speed[k].is_nan() || (path.speed[k] - 2.0).abs() < 0.05, "{t}: {}", path.speed[k]);
     }
 }
 

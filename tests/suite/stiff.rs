@@ -176,7 +176,9 @@ fn f(a: vec[2]) {{
         let x: Vec<T> = (0..2 * samples).map(|i| T::from_f64(1.5 + (i as f64 * 0.37).sin())).collect();
         let run = |threads: usize, interp: bool| {
             let backend: &dyn flowc::backend::Backend<T> = if interp { &Interp } else { &jit() };
-            let out = f.outcome(samples, &[x.clone()], backend, threads).unwrap_or_else(|d| panic!("{}", d.message));
+            let out = f
+                .outcome(samples, std::slice::from_ref(&x), backend, threads)
+                .unwrap_or_else(|d| panic!("{}", d.message));
             (out.outputs[0].values.clone(), out.solves)
         };
         let whole = run(1, false);
