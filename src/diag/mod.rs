@@ -124,6 +124,12 @@ impl Sink {
         }
     }
 
+    /// Whether a further error would be shown: what a message is made of need not be looked for if it is not.
+    #[must_use]
+    pub fn shows_errors(&self) -> bool {
+        self.counts.get(&Severity::Error).is_none_or(|(count, _)| *count < KEPT)
+    }
+
     /// Whether any error was reported.
     #[must_use]
     pub fn has_errors(&self) -> bool {

@@ -4,15 +4,18 @@
 //! (insertions, deletions, substitutions, and swaps of neighbours; Damerau, Commun. ACM 7(3), 1964). Deliberately absent:
 //! which names are in scope.
 
-/// The nearest candidate, if it is near enough: at most one slip in three letters, and never more than three.
-/// Ties go to the first candidate; a difference in case alone always counts as near.
+/// How many candidates are looked at: a file that names more was not typed.
+const MOST: usize = 10_000;
+
+/// The nearest of the first ten thousand candidates, if it is near enough: at most one slip in three letters, and never more
+/// than three. Ties go to the first candidate; a difference in case alone always counts as near.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let length = lower.chars().count();
     let allowed = (length / 3).clamp(1, 3);
     let mut best: Option<(usize, &str)> = None;
-    for candidate in candidates {
+    for candidate in candidates.into_iter().take(MOST) {
         let other = candidate.to_lowercase();
         if other.chars().count().abs_diff(length) > allowed {
             continue;

@@ -151,15 +151,21 @@ impl Spec<'_> {
         Some(elab.program)
     }
 
-    /// The path that the objective was configured with, between two numbers.
+    /// The path that the objective was configured with, along one component: of vectors, since a path may draw noise of the
+    /// dimension of its ends, or between numbers, if it is declared so.
     fn path(&self, block: Block<'_>) -> Option<Program> {
+        self.path_between(block, &[1]).or_else(|| self.path_between(block, &[]))
+    }
+
+    fn path_between(&self, block: Block<'_>, shape: &[usize]) -> Option<Program> {
         let entry = block.get("objective")?;
         let span = entry.value.span;
         let mut quiet = Sink::default();
         let mut elab = self.elaborator(&mut quiet);
         let Value::Fun(objective) = elab.top_expr(&entry.value).ok()? else { return None };
         let path = objective.given.iter().map(|(_, v)| v).find(|v| Elaborator::is_kind(v, DefKind::Path))?.clone();
-        let ends = ["x0", "x1", "t"].map(|name| Value::Node(elab.input(name, vec![])));
+        let ends = [("x0", shape), ("x1", shape), ("t", &[])];
+        let ends = ends.map(|(name, shape)| Value::Node(elab.input(name, shape.to_vec())));
         let motion = elab.library_value("motion", span).ok()?;
         let p = Named { name: "p".into(), value: path, label: span, at: span };
         let positional = ends.into_iter().map(|v| (v, span)).collect();
@@ -167,8 +173,8 @@ impl Spec<'_> {
         let Value::Tuple(made) = elab.call(motion, args, span).ok()? else { return None };
         for name in ["x", "v"] {
             let value = made.get(name)?.clone();
-            let node = elab.as_scalar(&value, span).ok()?;
-            elab.program.outputs.push((name.into(), node));
+            let node = if shape.is_empty() { elab.as_scalar(&value, span) } else { elab.as_vector(&value, span) };
+            elab.program.outputs.push((name.into(), node.ok()?));
         }
         Some(elab.program)
     }

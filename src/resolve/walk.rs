@@ -392,11 +392,12 @@ impl Walker<'_> {
         if Builtin::by_name(name).is_some() || role || self.lost.contains(name) {
             return;
         }
-        let mut known: Vec<String> = self.scopes.iter().flat_map(|s| s.keys().cloned()).collect();
-        known.extend(self.module.user.keys().cloned());
-        known.extend(self.module.library.keys().cloned());
-        known.extend(Builtin::names().map(str::to_owned));
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let mut known: Vec<&str> = vec![];
+        if self.sink.shows_errors() {
+            let locals = self.scopes.iter().rev().flat_map(|s| s.keys());
+            known.extend(locals.chain(self.module.user.keys()).chain(self.module.library.keys()).map(String::as_str));
+            known.extend(Builtin::names().map(|n| -> &str { n }));
+        }
         self.sink.push(errors::unknown_name(name, span, &known, self.inside.as_deref().filter(|_| !called)));
     }
 

@@ -6,6 +6,7 @@
 //! the same tree up to spans, and no comment is lost: comments are taken strictly in order, each at the next place where a
 //! line begins or ends. Deliberately absent: alignment across lines, except of `from` in the equations of one `solve`.
 
+mod bracket;
 mod broken;
 mod flat;
 

@@ -211,6 +211,38 @@ seeds [5, 6]
     }
 }
 
+/// The profile of a path says its formula: of the straight line, of the noise of a bridge between its ends, and of none that is
+/// not linear in its ends.
+#[test]
+fn pictures_show_the_path() {
+    let profile = |path: &str| {
+        let text = format!(
+            "
+source = normal(dim: 2)
+target = normal(dim: 2, mean: 3)
+field v(x, t) = mlp(concat(x, t), hidden: [4], out: dim(x))
+path bent(x0, x1, t) = (1 - t) * x0 + t * x1 + t * (1 - t) * x0 * x1
+train {{ objective: flow_matching(v, {path}), batch: 64, steps: 2 }}
+generate {{ sampler: flow(v), solver: rk4(steps: 2), count: 200 }}
+"
+        );
+        let dir = tempfile::tempdir().expect("a folder");
+        run(&text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 1).record.cells[0].path.clone()
+    };
+    let line = profile("straight").expect("it is linear");
+    for (t, (a, b)) in line.t.iter().zip(line.a.iter().zip(&line.b)) {
+        assert!((a - (1.0 - t)).abs() < 1e-6 && (b - t).abs() < 1e-6, "{t}: {a} {b}");
+    }
+    assert!(line.noise.is_empty());
+    let bridge = profile("bridge(sigma: 0.5)").expect("it is linear");
+    assert!(bridge.a.iter().zip(&line.a).all(|(a, b)| (a - b).abs() < 1e-6));
+    for (t, noise) in bridge.t.iter().zip(&bridge.noise) {
+        let exact = 0.5 * (t * (1.0 - t)).sqrt();
+        assert!((noise - exact).abs() <= 0.1 * exact + 1e-6, "{t}: {noise} {exact}");
+    }
+    assert!(profile("bent").is_none());
+}
+
 /// Rows of classes are called what the data call them.
 #[test]
 fn classes_have_the_names_of_the_data() {

@@ -100,7 +100,7 @@ generate { sampler: flow(v), solver: rk4(steps: 4) }
     let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
     let loss = &plan.arms[0].train.as_ref().expect("it trains").objective;
     let best = flowc::opt::optimize(&flowc::autodiff::expand(loss).expect("nothing to expand"));
-    assert!(best.dag.len() < 50_000, "{} of {}", best.dag.len(), loss.dag.len());
+    assert!(best.dag.len() < 6 * loss.dag.len(), "{} of {}", best.dag.len(), loss.dag.len());
 }
 
 /// Ten megabytes with a fault in every line: what is said is bounded, and says how much is left out.
@@ -109,7 +109,8 @@ fn messages_are_bounded() {
     let text: String = (0..200_000).map(|i| format!("a{i} = b{i}\n")).collect();
     let c = flowc::driver::compile("t.flow", &text);
     assert!(c.diagnostics.len() < 500, "{}", c.diagnostics.len());
-    assert!(c.diagnostics.iter().any(|d| d.notes.iter().any(|n| n == "199800 more errors are not shown")));
+    // The names, and that there is nothing to do.
+    assert!(c.diagnostics.iter().any(|d| d.notes.iter().any(|n| n == "199801 more errors are not shown")));
     let last = c.diagnostics.iter().rfind(|d| !d.notes.is_empty()).expect("one says what is left out");
     let shown = render::plain(std::slice::from_ref(last), &c.sources);
     let line = last.primary.as_ref().map(|l| text[..l.span.start as usize].matches('\n').count() + 1);

@@ -9,9 +9,6 @@ const LONG: usize = 500;
 
 /// Files longer than [`LONG`] lines: one idea that would not be clearer in two places.
 const LONG_FILES: &[(&str, &str)] = &[
-    ("src/syntax/print/broken.rs", "one function for each form of the tree"),
-    ("tests/suite/data.rs", "every kind of file, and every way in which it can be wrong"),
-    ("tests/suite/report.rs", "laws of one page"),
     ("src/backend/sums.rs", "the meaning of sums over samples, for both back ends"),
     ("src/codegen/lower.rs", "every operation to a step: one match without a wildcard"),
     ("src/elaborate/errors.rs", "all of the stage's prose stands in one file"),
