@@ -27,6 +27,9 @@ pub const PARTIALS: usize = 16;
 /// Elements of an operand of an addition that are evaluated together.
 const CHUNK: usize = 256;
 
+/// Bits of the greatest number of slots.
+const DEPTH: usize = 16;
+
 /// One operand of a *Products* region: its node and the indices of its axes.
 pub type Side = (NodeId, Vec<u8>);
 
@@ -206,8 +209,9 @@ fn offset_of(mut flat: usize, shape: &[usize], strides: &[usize]) -> usize {
 /// The sum of `count` terms in pairs: 0+1, 2+3, ..., an odd last one passes on, and again.
 #[inline(always)]
 fn pairs<T: Copy + Default + Add<Output = T>>(count: usize, term: impl Fn(usize) -> T) -> T {
-    // Sums of whole subtrees, the greatest first: one for each bit of the number of terms so far.
-    let mut waiting = [T::default(); usize::BITS as usize];
+    // Sums of whole subtrees, the greatest first: one for each bit of the number of terms so far. Slots are eight at most, and
+    // a longer array would cost more than the sum.
+    let mut waiting = [T::default(); DEPTH];
     let mut depth = 0;
     for g in 0..count {
         let mut sum = term(g);
@@ -284,6 +288,7 @@ wide! {
         for (i, out) in out.iter_mut().enumerate() {
             let at = at + i * step;
             let mut p = match *slots {
+                [a] => Partials::read(a, at),
                 [a, b] => Partials::read(a, at) + Partials::read(b, at),
                 [a, b, c, d] => {
                     (Partials::read(a, at) + Partials::read(b, at)) + (Partials::read(c, at) + Partials::read(d, at))

@@ -126,6 +126,11 @@ impl TileSteps<'_> {
         (0..self.ids.len()).filter(|&l| self.taken[l])
     }
 
+    /// Whether a lane tried a step in vain.
+    pub fn in_vain(&self) -> bool {
+        self.taken.iter().zip(&self.h).any(|(&taken, &h)| !taken && h != 0.0)
+    }
+
     /// Steps in the scalar of the solve; none where none was taken.
     pub fn sizes<T: Real>(&self) -> [T; LANES] {
         std::array::from_fn(|l| if self.taken[l] { T::from_f64(self.h[l]) } else { T::default() })
@@ -146,6 +151,8 @@ pub struct Workspace<T> {
     /// Gathered error of each column.
     pub(super) errors: Vec<f64>,
     pub(super) newton: Newton<T>,
+    /// Weights of an interpolant.
+    pub(super) weights: Vec<(usize, T)>,
 }
 
 /// Sizes of the blocks of a tile.
@@ -174,6 +181,30 @@ impl<T: Real> Workspace<T> {
         self.lanes.resize(tiles * LANES, Lane { done: true, ..Lane::default() });
         self.errors.clear();
         self.errors.resize(tiles * LANES, 0.0);
+    }
+
+    /// For each lane of a tile the lane that it stands for: itself, or the first unfinished one if it is finished or padding.
+    /// Copies that one's state, first slopes if `slopes`, and captures, so that what the right-hand side makes of such lanes is
+    /// as sound as what it makes of samples.
+    pub(super) fn stand_in(
+        &mut self,
+        (tile, panels): (usize, usize),
+        sizes: Sizes,
+        slopes: bool,
+        captures: &[usize],
+    ) -> [u8; LANES] {
+        let lanes = &self.lanes[tile * LANES..(tile + 1) * LANES];
+        let first = lanes.iter().position(|l| !l.done).unwrap_or(0);
+        let stand = std::array::from_fn(|l| if lanes[l].done { first } else { l } as u8);
+        for to in (0..panels * PANEL).filter(|&l| lanes[l].done) {
+            let (from, to) = (tile * LANES + first, tile * LANES + to);
+            move_column(&mut self.y, sizes.state * LANES, 0..sizes.state, from, to);
+            if slopes {
+                move_column(&mut self.k, sizes.slots * sizes.dim * LANES, 0..sizes.dim, from, to);
+            }
+            move_column(&mut self.inputs, sizes.rows * LANES, captures.iter().copied(), from, to);
+        }
+        stand
     }
 
     /// Packs unfinished columns to the front, in order; returns how many there are. Moves states, first slopes if

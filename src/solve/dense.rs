@@ -13,7 +13,45 @@ pub(super) enum Dense {
         end: usize,
     },
     /// The method's own weights.
-    Polynomial(Vec<(usize, Vec<f64>)>),
+    Polynomial(Polynomial),
+}
+
+/// Weights of slopes as polynomials in theta without constant term, all evaluated at once.
+#[derive(Debug)]
+pub(super) struct Polynomial {
+    slots: Vec<usize>,
+    /// `[power][slot]`, the highest power first.
+    powers: Vec<Vec<f64>>,
+}
+
+impl Polynomial {
+    fn new(weights: &[(usize, Vec<f64>)]) -> Self {
+        let degree = weights.iter().map(|(_, powers)| powers.len()).max().unwrap_or(0);
+        let of = |power: usize| weights.iter().map(|(_, p)| p.get(power).copied().unwrap_or(0.0)).collect();
+        Polynomial { slots: weights.iter().map(|w| w.0).collect(), powers: (0..degree).rev().map(of).collect() }
+    }
+
+    fn at<T: Real>(&self, theta: f64, weights: &mut Vec<(usize, T)>) {
+        const BLOCK: usize = 8;
+        for (block, slots) in self.slots.chunks(BLOCK).enumerate() {
+            let mut sums = [0.0; BLOCK];
+            for power in &self.powers {
+                for (sum, p) in sums.iter_mut().zip(&power[block * BLOCK..]) {
+                    *sum = *sum * theta + p;
+                }
+            }
+            weights.extend(slots.iter().zip(sums).map(|(&slot, sum)| (slot, T::from_f64(theta * sum))));
+        }
+    }
+}
+
+/// An interpolant at a place inside a step.
+#[derive(Clone, Copy)]
+pub(super) enum Inside<'w, T> {
+    /// See [`Dense::Hermite`].
+    Hermite { end: usize, theta: f64 },
+    /// Weights of slopes.
+    Weights(&'w [(usize, T)]),
 }
 
 /// What an interpolated value is made of.
@@ -46,60 +84,63 @@ impl Dense {
 
     pub fn new(method: &Method, end: usize) -> Self {
         match &method.interpolant {
-            Some(weights) => Dense::Polynomial(weights.clone()),
+            Some(weights) => Dense::Polynomial(Polynomial::new(weights)),
             None => Dense::Hermite { end },
         }
     }
 
-    /// The weights of slopes at `theta`; none for Hermite interpolation.
-    pub fn weights(&self, theta: f64) -> Vec<(usize, f64)> {
-        let horner = |powers: &Vec<f64>| theta * powers.iter().rev().fold(0.0, |sum, &p| sum * theta + p);
+    /// The interpolant at `theta` of the step, theta in (0, 1). Its weights stand in the buffer.
+    pub fn at<'w, T: Real>(&self, theta: f64, buffer: &'w mut Vec<(usize, T)>) -> Inside<'w, T> {
         match self {
-            Dense::Hermite { .. } => Vec::new(),
-            Dense::Polynomial(weights) => weights.iter().map(|(slot, powers)| (*slot, horner(powers))).collect(),
+            Dense::Hermite { end } => Inside::Hermite { end: *end, theta },
+            Dense::Polynomial(polynomial) => {
+                buffer.clear();
+                polynomial.at(theta, buffer);
+                Inside::Weights(buffer)
+            }
         }
     }
+}
 
-    /// The transpose of [`Dense::value`] in one component, whose cotangent is `bar`: what it leaves where.
-    pub fn pull<T: Real>(&self, theta: f64, bar: T, mut put: impl FnMut(Pull, T)) {
+impl<T: Real> Inside<'_, T> {
+    /// The transpose of [`Inside::value`] in one component, whose cotangent is `bar`: what it leaves where.
+    pub fn pull(self, bar: T, mut put: impl FnMut(Pull, T)) {
         match self {
-            Dense::Hermite { end } => {
+            Inside::Hermite { end, theta } => {
                 let bend = theta * (theta - 1.0);
                 let chord = bar * T::from_f64(theta + bend * (1.0 - 2.0 * theta));
                 put(Pull::After, chord);
                 put(Pull::Before, bar - chord);
                 put(Pull::Slope(0), bar * T::from_f64(bend * (theta - 1.0)));
-                put(Pull::Slope(*end), bar * T::from_f64(bend * theta));
+                put(Pull::Slope(end), bar * T::from_f64(bend * theta));
             }
-            Dense::Polynomial(_) => {
+            Inside::Weights(weights) => {
                 put(Pull::Before, bar);
-                for (slot, weight) in self.weights(theta) {
-                    put(Pull::Slope(slot), bar * T::from_f64(weight));
+                for &(slot, weight) in weights {
+                    put(Pull::Slope(slot), bar * weight);
                 }
             }
         }
     }
 
-    /// Calls `put(component, value)` with the state at `theta` of the step, theta in (0, 1). Hermite: HNW I, II.6.7.
-    pub fn value<T: Real>(&self, step: &Step<'_, T>, theta: f64, mut put: impl FnMut(usize, T)) {
+    /// Calls `put(component, value)` with the state. Hermite: HNW I, II.6.7.
+    pub fn value(self, step: &Step<'_, T>, mut put: impl FnMut(usize, T)) {
         let at = |row: usize| row * LANES + step.lane;
         let slope = |slot: usize, row: usize| step.k[slot * step.dim * LANES + at(row)];
         let h = T::from_f64(step.h);
         match self {
-            Dense::Hermite { end } => {
+            Inside::Hermite { end, theta } => {
                 let blend = T::from_f64(theta);
                 let bend = T::from_f64(theta * (theta - 1.0));
                 let (of_chord, of_start, of_end) =
                     (T::from_f64(1.0 - 2.0 * theta), T::from_f64(theta - 1.0), T::from_f64(theta));
                 for row in 0..step.dim {
                     let (y, chord) = (step.y[at(row)], step.y_new[at(row)] - step.y[at(row)]);
-                    let bow = of_chord * chord + h * (of_start * slope(0, row) + of_end * slope(*end, row));
+                    let bow = of_chord * chord + h * (of_start * slope(0, row) + of_end * slope(end, row));
                     put(row, y + blend * chord + bend * bow);
                 }
             }
-            Dense::Polynomial(_) => {
-                let weights: Vec<(usize, T)> =
-                    self.weights(theta).into_iter().map(|(slot, w)| (slot, T::from_f64(w))).collect();
+            Inside::Weights(weights) => {
                 for row in 0..step.dim {
                     let sum = weights.iter().fold(T::default(), |sum, &(slot, w)| sum + w * slope(slot, row));
                     put(row, step.y[at(row)] + h * sum);

@@ -271,12 +271,17 @@ impl<T: Real> March<'_, '_, T> {
         let plan = self.plan;
         let (sizes, rhs) = (plan.sizes, plan.rhs);
         let (dim, block, state) = (sizes.dim, sizes.dim * LANES, sizes.state * LANES);
+        let stand = self.ws.stand_in((tile, panels), sizes, self.first_slopes, &rhs.rows().captures);
         let y = &self.ws.y[tile * state..(tile + 1) * state];
         let y_new = &mut self.ws.y_new[tile * state..(tile + 1) * state];
         let k = &mut self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
         let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
         let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
-        let h: Lanes<T> = std::array::from_fn(|l| T::from_f64(lanes[l].h));
+        let at = |l: usize| {
+            let lane = &lanes[usize::from(stand[l])];
+            (lane.t, lane.h)
+        };
+        let h: Lanes<T> = std::array::from_fn(|l| T::from_f64(at(l).1));
         let mut records = match &mut self.keep.tape {
             Some((tape, rhs)) => tape.room(tile).map(|room| (room, *rhs)),
             None => None,
@@ -299,7 +304,6 @@ impl<T: Real> March<'_, '_, T> {
         };
         let newton = &mut self.ws.newton;
         let blocks = Tile { y, y_new: &mut *y_new, k: &mut *k, inputs, newton };
-        let at = |l: usize| (lanes[l].t, lanes[l].h);
         match &plan.pair {
             None => plan.stages(blocks, at, &h, self.first_slopes, panels, &mut evaluate)?,
             Some(pair) => plan.step_pair(pair, blocks, at, &h, self.first_slopes, panels, &mut evaluate)?,

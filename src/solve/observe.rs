@@ -69,7 +69,8 @@ impl<T: Real> March<'_, '_, T> {
             Some(theta) => {
                 let k = &self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
                 let lean = plan.lean(theta);
-                plan.dense.value(&Step { lane, dim, h, y, y_new, k }, theta, |row, value| {
+                let inside = plan.dense.at(theta, &mut self.ws.weights);
+                inside.value(&Step { lane, dim, h, y, y_new, k }, |row, value| {
                     let at = row * LANES + lane;
                     put(row, lean.map_or(value, |lean| value + lean * (y[block + at] - y[at])));
                 });

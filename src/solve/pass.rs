@@ -43,6 +43,8 @@ pub(super) struct Site<'a> {
     /// Lanes whose step was taken, and the first of them.
     pub taken: &'a [bool; LANES],
     pub first: usize,
+    /// Whether a lane tried a step in vain: what it tried, and what its stand-ins tried, may not be finite.
+    pub in_vain: bool,
 }
 
 /// The record of a stage.
@@ -123,18 +125,21 @@ impl<T: Real> Pass<'_, '_, T> {
         c: f64,
         moved: &mut [[f64; LANES]; 2],
     ) -> Result<(), SolveError> {
-        let &Site { tile, panels, taken, first } = site;
+        let &Site { tile, panels, taken, first, in_vain } = site;
         let (rows, caps) = (self.plan.sizes.rows, self.rhs.caps());
         let Room { inputs, covered, record: own, bars, slope, scratch, here, .. } = &mut *self.room;
         let inputs = &inputs[tile * rows * LANES..(tile + 1) * rows * LANES];
         let active = taken[..panels * PANEL].iter().filter(|&&t| t).count() as u64;
-        // Lanes without a step are replaced by copies of one that took it: whatever they tried may not be finite.
+        // Lanes without a step are replaced by copies of one that took it. Their records are those of stand-ins, sound unless
+        // something was tried in vain.
         covered[..inputs.len()].copy_from_slice(inputs);
         let inputs = &mut covered[..inputs.len()];
         cover(inputs, taken, first, panels);
         let record = match record {
             Record::Kept(record) => {
-                cover(record, taken, first, panels);
+                if in_vain {
+                    cover(record, taken, first, panels);
+                }
                 record
             }
             Record::Again => {

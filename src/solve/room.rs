@@ -44,15 +44,24 @@ pub struct Room<T> {
     pub(super) y_new: Vec<T>,
     /// Slopes of a step that is undone, and the states before it.
     pub(super) k: Vec<T>,
+    pub(super) undone: Vec<T>,
+    /// Cotangents of the states before a step that do not come through stages. `[state][LANES]`
     pub(super) before: Vec<T>,
+    /// Weights of an interpolant.
+    pub(super) weights: Vec<(usize, T)>,
     pub(super) scratch: Vec<T>,
     /// Matrices of an implicit stage, and scratch of their Jacobian.
     pub(super) lu: Lu<T>,
     pub(super) jacobian: Vec<T>,
 }
 
-pub(super) fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
+fn zeros<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
     buffer.clear();
+    buffer.resize(len, T::default());
+}
+
+/// The length, with whatever stands there.
+fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
     buffer.resize(len, T::default());
 }
 
@@ -64,7 +73,8 @@ impl<T: Real> Room<T> {
         &self.home.pair
     }
 
-    /// Zeros of the sizes that a chunk of `tiles` tiles needs; `slots` of slopes. `undone`: stages of a step that is undone.
+    /// The sizes that a chunk of `tiles` tiles needs; `slots` of slopes; columns begin with zeros. `undone`: stages of a step
+    /// that is undone.
     pub(super) fn fit_all(
         &mut self,
         tiles: usize,
@@ -76,7 +86,8 @@ impl<T: Real> Room<T> {
         self.home.fit(tiles, sizes, undone.is_some(), rhs.caps());
         self.here.fit(tiles, sizes, undone.is_some(), rhs.caps());
         fit(&mut self.k, undone.map_or(0, |_| slots * sizes.dim * LANES));
-        fit(&mut self.before, undone.map_or(0, |_| sizes.state * LANES));
+        fit(&mut self.undone, undone.map_or(0, |_| sizes.state * LANES));
+        fit(&mut self.before, sizes.state * LANES);
         fit(&mut self.inputs, tiles * sizes.rows * LANES);
         fit(&mut self.covered, sizes.rows * LANES);
         fit(&mut self.record, undone.unwrap_or(1) * rhs.record_rows() * LANES);
@@ -90,13 +101,13 @@ impl<T: Real> Room<T> {
 
 impl<T: Real> Columns<T> {
     fn fit(&mut self, tiles: usize, sizes: Sizes, undone: bool, caps: usize) {
-        fit(&mut self.y, tiles * sizes.state * LANES);
-        fit(&mut self.pair, if undone { tiles * sizes.state * LANES } else { 0 });
-        fit(&mut self.held, tiles * sizes.dim * LANES);
-        fit(&mut self.captures, tiles * caps * LANES);
-        fit(&mut self.t0, tiles * LANES);
-        fit(&mut self.t1, tiles * LANES);
-        fit(&mut self.stepped, tiles * LANES);
+        zeros(&mut self.y, tiles * sizes.state * LANES);
+        zeros(&mut self.pair, if undone { tiles * sizes.state * LANES } else { 0 });
+        zeros(&mut self.held, tiles * sizes.dim * LANES);
+        zeros(&mut self.captures, tiles * caps * LANES);
+        zeros(&mut self.t0, tiles * LANES);
+        zeros(&mut self.t1, tiles * LANES);
+        zeros(&mut self.stepped, tiles * LANES);
     }
 
     /// `self[to] = other[from]`

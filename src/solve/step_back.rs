@@ -34,23 +34,23 @@ impl<T: Real> Pass<'_, '_, T> {
         let (dim, block) = (sizes.dim, sizes.dim * LANES);
         let Some(steps) = tape.log.tile(sweep, tile) else { return Ok(()) };
         let (taken, t, step) = (steps.taken, steps.t, steps.h);
-        let lanes: Vec<usize> = steps.lanes().collect();
-        let spans = self.spans(&steps);
-        let site = Site { tile, panels, taken: &taken, first: steps.first };
+        let lanes = || (0..LANES).filter(|&l| taken[l]);
+        let spans = if self.times { self.spans(&steps) } else { Vec::new() };
+        let site = Site { tile, panels, taken: &taken, first: steps.first, in_vain: steps.in_vain() };
         let h: Lanes<T> = steps.sizes();
         let kept = tape.tiles[sweep - tape.from].start + tile;
         let first_stage = tape.log.sweeps[sweep].first_stage;
         let seen = tape.seen_in(sweep, tile, &steps);
         self.room.collected.fill(T::default());
-        // Cotangents of the state before the step that do not come through stages.
-        let mut before: Vec<T> = if seen.is_empty() { Vec::new() } else { vec![T::default(); block] };
+        let mut before = std::mem::take(&mut self.room.before);
+        before.fill(T::default());
         self.room.slope.fill(T::default());
         let mut end_wanted = false;
         let last = method.stages - 1;
         // The new state is the argument of a last stage that stands in its own slope.
         let ends_implicit = method.fsal && method.is_implicit(last);
         if plan.reuses_end() {
-            for &lane in &lanes {
+            for lane in lanes() {
                 if self.room.here.stepped[tile * LANES + lane] {
                     end_wanted = true;
                     for row in 0..dim {
@@ -108,21 +108,22 @@ impl<T: Real> Pass<'_, '_, T> {
         }
         if plan.reuses_end() {
             self.slope_of(0, panels, &h);
-            for &lane in &lanes {
+            for lane in lanes() {
                 for row in 0..dim {
                     self.room.here.held[tile * block + row * LANES + lane] = self.room.slope[row * LANES + lane];
                 }
             }
         }
-        for &lane in &lanes {
+        for lane in lanes() {
             self.room.here.stepped[tile * LANES + lane] = true;
         }
-        if !before.is_empty() {
+        if !seen.is_empty() {
             let y = &mut self.room.here.y[tile * block..(tile + 1) * block];
             y.iter_mut().zip(&before).for_each(|(y, b)| *y = *y + *b);
         }
+        self.room.before = before;
         if self.times {
-            for &lane in &lanes {
+            for lane in lanes() {
                 let mut by_step = moved[1][lane];
                 for (slot, k) in
                     tape.k[kept * sizes.slots * block..].chunks_exact(block).take(plan.end_slot + 1).enumerate()
@@ -144,16 +145,18 @@ impl<T: Real> Pass<'_, '_, T> {
         let (block, lane) = (dim * LANES, seen.column % LANES);
         let rows = plan.problem.observe.count() * dim;
         let mut end = false;
+        let mut buffer = std::mem::take(&mut self.room.weights);
+        let inside = seen.theta.map(|theta| plan.dense.at(theta, &mut buffer));
         for row in 0..dim {
             let bar = observed[place(id, seen.index * dim + row, rows)];
             let at = row * LANES + lane;
             let Room { here, collected, slope, .. } = &mut *self.room;
             let after = &mut here.y[tile * block + at];
-            let Some(theta) = seen.theta else {
+            let Some(inside) = inside else {
                 *after = *after + bar;
                 continue;
             };
-            plan.dense.pull(theta, bar, |what, part| match what {
+            inside.pull(bar, |what, part| match what {
                 Pull::After => *after = *after + part,
                 Pull::Before => before[at] = before[at] + part,
                 Pull::Slope(slot) if slot == plan.end_slot && plan.reuses_end() => {
@@ -163,6 +166,7 @@ impl<T: Real> Pass<'_, '_, T> {
                 Pull::Slope(slot) => collected[slot * block + at] = collected[slot * block + at] + part,
             });
         }
+        self.room.weights = buffer;
         end
     }
 
@@ -185,7 +189,7 @@ impl<T: Real> Pass<'_, '_, T> {
         let base = self.base;
         self.place_time(tile, panels, |l| plan.problem.span((base + tile * LANES + l).min(last)).0);
         let mut moved = [[0.0; LANES]; 2];
-        let site = Site { tile, panels, taken: &taken, first };
+        let site = Site { tile, panels, taken: &taken, first, in_vain: false };
         self.transpose(Record::Again, &site, 0.0, &mut moved)?;
         self.gather(tile, 0, panels);
         if self.times {

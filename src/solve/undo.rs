@@ -37,15 +37,15 @@ impl<T: Real> Pass<'_, '_, T> {
         let Some(steps) = tape.log.tile(sweep, tile) else { return Ok(()) };
         let (plan, block) = (self.plan, self.plan.sizes.dim * LANES);
         let method = &plan.config.method;
-        let site = Site { tile, panels, taken: &steps.taken, first: steps.first };
-        let spans = self.spans(&steps);
+        let site = Site { tile, panels, taken: &steps.taken, first: steps.first, in_vain: steps.in_vain() };
+        let spans = if self.times { self.spans(&steps) } else { Vec::new() };
         let seen = tape.seen_in(sweep, tile, &steps);
         let state = self.rows_of(tile, 0) * LANES..self.rows_of(tile, 2) * LANES;
         let h: Lanes<T> = steps.sizes();
         let back: Lanes<T> = h.map(|h| T::default() - h);
         self.room.collected.fill(T::default());
-        // Cotangents of the states before the step that do not come through stages.
-        let mut before = vec![T::default(); if seen.is_empty() { 0 } else { 2 * block }];
+        let mut before = std::mem::take(&mut self.room.before);
+        before.fill(T::default());
         let mut pulled = 0;
         for (seen, id) in &seen {
             pulled = pulled.max(self.observe_pair(tile, *seen, *id, &mut before, observed));
@@ -62,9 +62,9 @@ impl<T: Real> Pass<'_, '_, T> {
         let from: Vec<T> = self.room.here.pair[state.start..state.start + block].to_vec();
         self.record_half(&behind, &from, &site)?;
         {
-            let Room { here, k, before, .. } = &mut *self.room;
+            let Room { here, k, undone, .. } = &mut *self.room;
             let z_new = &here.pair[state.start + block..state.end];
-            plan.undo_second(&mut before[block..], z_new, &k[method.stages * block..], &h, panels);
+            plan.undo_second(&mut undone[block..], z_new, &k[method.stages * block..], &h, panels);
         }
         let minus: Vec<(usize, T)> = plan.weights.b.iter().map(|&(j, w)| (j, T::default() - w)).collect();
         self.collect(tile, panels, method.stages, &minus, Of::State(1));
@@ -72,11 +72,11 @@ impl<T: Real> Pass<'_, '_, T> {
 
         let stages = pair.stages.1.max(pulled);
         let ahead = Half { which: 1, at: |l: usize| (t[l], step[l]), h: &h, stages, first: 0 };
-        let from: Vec<T> = self.room.before[block..].to_vec();
+        let from: Vec<T> = self.room.undone[block..].to_vec();
         self.record_half(&ahead, &from, &site)?;
         {
-            let Room { here, k, before, .. } = &mut *self.room;
-            let (y, z) = before.split_at_mut(block);
+            let Room { here, k, undone, .. } = &mut *self.room;
+            let (y, z) = undone.split_at_mut(block);
             plan.undo_first(pair, y, &here.pair[state.start..state.start + block], z, k, &h, panels);
         }
         self.collect(tile, panels, 0, &plan.weights.b, Of::State(0));
@@ -91,9 +91,12 @@ impl<T: Real> Pass<'_, '_, T> {
         }
         let of_first = self.pull_half(&ahead, &site)?;
 
-        let Room { here, before: undone, .. } = &mut *self.room;
-        here.y[state.clone()].iter_mut().zip(&before).for_each(|(bar, &part)| *bar = *bar + part);
+        let Room { here, undone, .. } = &mut *self.room;
+        if !seen.is_empty() {
+            here.y[state.clone()].iter_mut().zip(&before).for_each(|(bar, &part)| *bar = *bar + part);
+        }
         tile::commit(&mut here.pair[state], undone, site.taken, plan.sizes.state, panels);
+        self.room.before = before;
         if self.times {
             for lane in steps.lanes() {
                 let ((by_end, by_back), (by_start, by_step)) = (of_second[lane], of_first[lane]);
@@ -168,20 +171,22 @@ impl<T: Real> Pass<'_, '_, T> {
         let first = self.rows_of(tile, 0) * LANES;
         let behind = plan.config.method.stages;
         let mut stages = 0;
+        let mut buffer = std::mem::take(&mut self.room.weights);
+        let inside = seen.theta.map(|theta| (plan.dense.at(theta, &mut buffer), plan.lean(theta)));
         for row in 0..dim {
             let bar = observed[place(id, seen.index * dim + row, rows)];
             let at = row * LANES + lane;
             let Room { here, collected, .. } = &mut *self.room;
             let after = &mut here.y[first + at];
-            let Some(theta) = seen.theta else {
+            let Some((inside, lean)) = inside else {
                 *after = *after + bar;
                 continue;
             };
-            if let Some(lean) = plan.lean(theta) {
+            if let Some(lean) = lean {
                 before[at] = before[at] - lean * bar;
                 before[block + at] = before[block + at] + lean * bar;
             }
-            plan.dense.pull(theta, bar, |what, part| match what {
+            inside.pull(bar, |what, part| match what {
                 Pull::After => *after = *after + part,
                 Pull::Before => before[at] = before[at] + part,
                 Pull::Slope(slot) => {
@@ -191,6 +196,7 @@ impl<T: Real> Pass<'_, '_, T> {
                 }
             });
         }
+        self.room.weights = buffer;
         stages
     }
 }
