@@ -71,11 +71,7 @@ impl<T: Real> Rows<T> for Neighbours<T> {
 
     fn read(&self, row: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>> {
         let (each, inner) = (self.times - self.length + 1, self.of.width() / self.times);
-        let mut whole = vec![T::default(); self.of.width()];
-        self.of.read(row / each, &mut whole)?;
-        let first = row % each * inner;
-        out.copy_from_slice(&whole[first..first + out.len()]);
-        Ok(())
+        self.of.read_part(row / each, row % each * inner, out)
     }
 }
 

@@ -131,6 +131,20 @@ pub trait Rows<T>: fmt::Debug + Send + Sync {
     /// # Errors
     /// Whatever keeps the row from being read; the run ends with it.
     fn read(&self, row: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>>;
+
+    /// Writes as many elements of a row as `out` takes, from element `first` on.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    fn read_part(&self, row: usize, first: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>>
+    where
+        T: Real,
+    {
+        let mut whole = vec![T::default(); self.width()];
+        self.read(row, &mut whole)?;
+        out.copy_from_slice(&whole[first..first + out.len()]);
+        Ok(())
+    }
 }
 
 /// Rows in memory.
@@ -152,7 +166,12 @@ impl<T: Real> Rows<T> for Block<T> {
     }
 
     fn read(&self, row: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>> {
-        out.copy_from_slice(&self.values[row * self.width..(row + 1) * self.width]);
+        self.read_part(row, 0, &mut out[..self.width])
+    }
+
+    fn read_part(&self, row: usize, first: usize, out: &mut [T]) -> Result<(), Box<Diagnostic>> {
+        let at = row * self.width + first;
+        out.copy_from_slice(&self.values[at..at + out.len()]);
         Ok(())
     }
 }

@@ -20,23 +20,28 @@ pub(super) enum Dense {
 #[derive(Debug)]
 pub(super) struct Polynomial {
     slots: Vec<usize>,
-    /// `[power][slot]`, the highest power first.
-    powers: Vec<Vec<f64>>,
+    /// `[block of slots][power][slot]`, the highest power first.
+    powers: Vec<Vec<[f64; BLOCK]>>,
 }
+
+/// Slots whose weights are evaluated together.
+const BLOCK: usize = 8;
 
 impl Polynomial {
     fn new(weights: &[(usize, Vec<f64>)]) -> Self {
         let degree = weights.iter().map(|(_, powers)| powers.len()).max().unwrap_or(0);
-        let of = |power: usize| weights.iter().map(|(_, p)| p.get(power).copied().unwrap_or(0.0)).collect();
-        Polynomial { slots: weights.iter().map(|w| w.0).collect(), powers: (0..degree).rev().map(of).collect() }
+        let of = |slots: &[(usize, Vec<f64>)], power: usize| {
+            std::array::from_fn(|j| slots.get(j).and_then(|(_, p)| p.get(power)).copied().unwrap_or(0.0))
+        };
+        let block = |slots: &[(usize, Vec<f64>)]| (0..degree).rev().map(|power| of(slots, power)).collect();
+        Polynomial { slots: weights.iter().map(|w| w.0).collect(), powers: weights.chunks(BLOCK).map(block).collect() }
     }
 
     fn at<T: Real>(&self, theta: f64, weights: &mut Vec<(usize, T)>) {
-        const BLOCK: usize = 8;
-        for (block, slots) in self.slots.chunks(BLOCK).enumerate() {
+        for (slots, powers) in self.slots.chunks(BLOCK).zip(&self.powers) {
             let mut sums = [0.0; BLOCK];
-            for power in &self.powers {
-                for (sum, p) in sums.iter_mut().zip(&power[block * BLOCK..]) {
+            for power in powers {
+                for (sum, p) in sums.iter_mut().zip(power) {
                     *sum = *sum * theta + p;
                 }
             }
@@ -126,7 +131,8 @@ impl<T: Real> Inside<'_, T> {
     /// Calls `put(component, value)` with the state. Hermite: HNW I, II.6.7.
     pub fn value(self, step: &Step<'_, T>, mut put: impl FnMut(usize, T)) {
         let at = |row: usize| row * LANES + step.lane;
-        let slope = |slot: usize, row: usize| step.k[slot * step.dim * LANES + at(row)];
+        let stride = step.dim * LANES;
+        let slope = |slot: usize, row: usize| step.k[slot * stride + at(row)];
         let h = T::from_f64(step.h);
         match self {
             Inside::Hermite { end, theta } => {
@@ -142,7 +148,8 @@ impl<T: Real> Inside<'_, T> {
             }
             Inside::Weights(weights) => {
                 for row in 0..step.dim {
-                    let sum = weights.iter().fold(T::default(), |sum, &(slot, w)| sum + w * slope(slot, row));
+                    let k = &step.k[at(row)..];
+                    let sum = weights.iter().fold(T::default(), |sum, &(slot, w)| sum + w * k[slot * stride]);
                     put(row, step.y[at(row)] + h * sum);
                 }
             }
