@@ -82,7 +82,7 @@ fn shelves() -> Vec<Shelf> {
 }
 
 /// Words in lines of at most `width` columns; quoted code is not broken if it fits on a line.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut open = false;
     for word in text.split_whitespace() {
@@ -290,50 +290,5 @@ pub fn show(words: &[String]) -> ExitCode {
             complain(&d);
             ExitCode::from(SPEC)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLAIN: Ink = Ink { colours: false };
-
-    fn ask(words: &str) -> Result<String, Diagnostic> {
-        answer(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), &PLAIN)
-    }
-
-    /// Every page, and the overview, keeps to 80 columns; only numbers of a tableau may be longer than a line.
-    #[test]
-    fn pages_are_eighty_columns_wide() {
-        let all = shelves();
-        let names = all.iter().flat_map(|s| s.items.iter().map(|i| i.name.clone()).chain([s.name.to_owned()]));
-        let mut count = 0;
-        for name in names.chain([String::new()]) {
-            let text = ask(&name).expect("it is there");
-            for line in text.lines() {
-                let number = line.trim().trim_matches(|c: char| "0123456789 /-,[]".contains(c)).is_empty();
-                assert!(line.chars().count() <= WIDTH || number, "{name}: {line}");
-                assert_eq!(line, line.trim_end(), "{name}");
-            }
-            count += 1;
-        }
-        assert!(count > 100, "{count}");
-    }
-
-    #[test]
-    fn words_are_found_in_names_first() {
-        let first = |words: &str| ask(words).expect("found").split_whitespace().next().map(str::to_owned);
-        assert_eq!(first("spiral").as_deref(), Some("two_spirals"));
-        assert_eq!(first("Kutta 3/8").as_deref(), Some("rk4_38"));
-        assert!(ask("torchcfm runner").expect("found").contains("moons_torchcfm"));
-        assert!(ask("moonz").expect_err("not there").help.is_some_and(|h| h.contains("`moons`")));
-        assert!(ask("zzzzzzzzzz").is_err());
-    }
-
-    #[test]
-    fn quoted_code_stays_on_its_line() {
-        let lines = wrap("aaaa aaaa aaaa `one two` bbbb", 20);
-        assert_eq!(lines, ["aaaa aaaa aaaa", "`one two` bbbb"]);
     }
 }

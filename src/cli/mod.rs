@@ -6,7 +6,7 @@
 mod draw;
 mod emit;
 mod format;
-mod library;
+pub mod library;
 mod new;
 mod run;
 mod runs;

@@ -175,7 +175,7 @@ fn start(args: &RunArgs, spec: &Path) -> Result<Option<Ready>, u8> {
     let plan = plan.only(&args.only).map_err(|d| refuse(args, &d, SPEC))?;
     if args.dry_run {
         let options = args.machine.options(false).map_err(|d| refuse(args, &d, SPEC))?;
-        print!("{}", crate::plan::Shown(&plan));
+        print!("{}", crate::plan::Brief(&plan));
         let predicted = experiment::predict(&plan, options).map_err(|d| refuse(args, &d, RUN))?;
         let cost = |p: &experiment::Prediction| term::Cost {
             name: p.labels.join(" · "),

@@ -124,6 +124,11 @@ impl Sink {
         }
     }
 
+    /// Adds what another one has kept.
+    pub fn take(&mut self, other: Sink) {
+        other.items.into_iter().for_each(|d| self.push(d));
+    }
+
     /// Whether a further error would be shown: what a message is made of need not be looked for if it is not.
     #[must_use]
     pub fn shows_errors(&self) -> bool {

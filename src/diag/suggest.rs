@@ -72,28 +72,3 @@ pub fn distance(a: &str, b: &str) -> usize {
     }
     above[b.len()]
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_is_found_and_a_stranger_is_not() {
-        let words = ["field", "fn", "path", "train", "x", "y"];
-        assert_eq!(nearest("feild", words), Some("field"));
-        assert_eq!(nearest("Path", words), Some("path"));
-        assert_eq!(nearest("trian", words), Some("train"));
-        assert_eq!(nearest("banana", words), None);
-        assert_eq!(nearest("z", words), None);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn distance_is_symmetric_and_zero_only_for_equal_words(a in "[a-d]{0,6}", b in "[a-d]{0,6}") {
-            proptest::prop_assert_eq!(distance(&a, &b), distance(&b, &a));
-            proptest::prop_assert_eq!(distance(&a, &b) == 0, a == b);
-            proptest::prop_assert!(distance(&a, &b) <= a.len().max(b.len()));
-            proptest::prop_assert!(distance(&a, &b) >= a.len().abs_diff(b.len()));
-        }
-    }
-}

@@ -1,5 +1,6 @@
 //! What the plan asks of a program under construction.
 
+use super::settled::is_bound;
 use super::value::Value;
 use super::{Args, Elaborator, Reported, Res, errors};
 use crate::ir::{NodeId, Program, RegionId, Solve};
@@ -34,7 +35,8 @@ impl Elaborator<'_> {
 
     /// The items of a list with their labels.
     pub fn items_of(&mut self, v: &Value, span: Span) -> Res<Vec<(Option<Rc<str>>, Value)>> {
-        self.items(v, span)
+        let items = self.items(v, span)?;
+        Ok(items.into_iter().map(|(label, v)| (label, self.settled(&v))).collect())
     }
 
     /// A solver, or a method that is one by its defaults.
@@ -80,8 +82,8 @@ impl Elaborator<'_> {
 
     /// Shape of one draw from `source` or `target`.
     pub fn shape_of_draws(&mut self, role: &str, span: Span) -> Res<Vec<usize>> {
-        let law = self.role(role, span)?;
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), role);
+        let law = inner.role(role, span)?;
         let v = inner.draw_from(&law, span)?;
         let n = inner.as_vector(&v, span)?;
         Ok(inner.program.dag.shape(n).to_vec())
@@ -115,6 +117,10 @@ impl Elaborator<'_> {
 
     /// A function of the training step as a program: input `step`, output `rate`.
     pub fn schedule(&mut self, f: &Value, span: Span) -> Res<Program> {
+        if is_bound(f) {
+            let found = "one that depends on parameters";
+            return Err(self.report(errors::type_expected("a function of the step alone", found, span, None)));
+        }
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), "schedule");
         let step = inner.input("step", vec![]);
         let v = inner.apply(f, &[Value::Node(step)], span)?;

@@ -242,16 +242,17 @@ impl Elaborator<'_> {
         if failed { Err(Reported) } else { Ok(()) }
     }
 
-    /// Checks an argument where it is written, if its type needs no dimension; the others are checked where the body runs.
+    /// Checks an argument where it is written, if its type needs no dimension; the others are checked where the body runs. What
+    /// is given may be used in other programs, so it is settled.
     fn admit_early(&mut self, d: &FunDef, name: &str, v: Value, at: Span) -> Res<Value> {
         let h = &d.define.header;
         let formal = h.inputs.iter().chain(&h.config).find(|f| f.name.name == name);
         match formal.and_then(|f| f.ty.as_ref()) {
             Some(ty @ ast::TypeExpr::Name { dims, .. }) if dims.is_empty() && !matches!(v, Value::None) => {
                 let ctx = self.top();
-                self.check_type(v, ty, at, name, &ctx)
+                self.check_type(v, ty, at, name, &ctx).map(|v| self.settled(&v))
             }
-            Some(_) | None => Ok(v),
+            Some(_) | None => Ok(self.settled(&v)),
         }
     }
 

@@ -286,10 +286,12 @@ impl Elaborator<'_> {
             return Ok(Value::Int(item.shape.first().copied().unwrap_or(1) as i64));
         }
         if matches!(v, Value::Law(_) | Value::Dataset(_)) {
-            let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), "dim");
-            let drawn = inner.draw_from(v, *span)?;
-            let n = inner.node(&drawn, *span)?;
-            return Ok(Value::Int(inner.program.dag.shape(n).first().copied().unwrap_or(1) as i64));
+            let mut sink = crate::diag::Sink::default();
+            let mut inner = self.scratch(&mut sink, "dim");
+            let drawn = inner.draw_from(v, *span).and_then(|drawn| inner.node(&drawn, *span));
+            let first = drawn.map(|n| inner.program.dag.shape(n).first().copied().unwrap_or(1) as i64);
+            self.sink.take(sink);
+            return first.map(Value::Int);
         }
         match self.shape_of(v) {
             Some(s) => Ok(Value::Int(s.first().copied().unwrap_or(1) as i64)),

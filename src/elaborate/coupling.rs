@@ -7,6 +7,7 @@
 use super::builtin::Builtin;
 use super::call::{Args, Named};
 use super::coupling_errors;
+use super::settled::is_bound;
 use super::value::{Callee, Class, Entropic, Fun, HostKind, HostLaw, Seq, Transport, Value};
 use super::{Elaborator, HostUse, Res, errors};
 use crate::autodiff;
@@ -170,6 +171,9 @@ impl Elaborator<'_> {
     /// A program of its own that draws once from a law, with the sites that an independent coupling has here; and how many
     /// classes its label is of, if that is a class.
     fn side_program(&mut self, law: &Value, name: &str, span: Span) -> Res<(Program, Option<usize>)> {
+        if is_bound(law) {
+            return Err(self.report(errors::trained_side(span)));
+        }
         let here = self.sites.last().expect("a root site").path.clone();
         let root = format!("{here}.independent.{name}");
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), &root);
@@ -227,6 +231,9 @@ impl Elaborator<'_> {
     /// sigma^2 of a path whose noise is that of a Brownian bridge: normal, with variance sigma^2 t (1 - t).
     fn bridge_variance(&self, d: &Rc<FunDef>, given: &[(String, Value)]) -> Option<f64> {
         let mut quiet = crate::diag::Sink::default();
+        if given.iter().any(|(_, v)| is_bound(v)) {
+            return None;
+        }
         let mut inner = Elaborator::new(self.module, self.sources, &mut quiet, self.arm.clone(), "bridge");
         let t = inner.input("t", vec![]);
         let span = d.define.name.span;

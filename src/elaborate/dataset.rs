@@ -6,6 +6,7 @@
 
 use super::builtin::Builtin;
 use super::call::{Args, Named};
+use super::settled::is_bound;
 use super::value::{Class, Dataset, Seq, Value};
 use super::{Elaborator, Reported, Res, errors};
 use crate::ir::{InputId, Program};
@@ -60,6 +61,9 @@ impl Elaborator<'_> {
     pub(super) fn draw_kept(&mut self, d: &Dataset, span: Span) -> Res<Value> {
         if !self.rows {
             return self.draw_from(&d.law, span);
+        }
+        if is_bound(&d.law) {
+            return Err(self.report(errors::trained_rows(d.span)));
         }
         let here = self.sites.last().expect("a root site").path.clone();
         let site = format!("{here}.dataset");

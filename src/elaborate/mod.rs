@@ -28,6 +28,7 @@ mod noise;
 mod rows;
 pub mod set_errors;
 pub mod sets;
+mod settled;
 mod shape;
 mod solve;
 mod stages;
@@ -40,6 +41,7 @@ pub use derivative::is_step;
 pub use errors::shape_name;
 pub(crate) use errors::{deterministic_metric, noise_needs_solver, solver_needs_noise};
 pub use sets::{Set, SetTable};
+pub(crate) use settled::is_bound;
 pub use value::{Class, Entropic, Env, Fun, HostKind, HostLaw, Law, Seq, Transport, Value};
 
 use crate::diag::{Code, Diagnostic, Label, Sink};

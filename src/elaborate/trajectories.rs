@@ -7,6 +7,7 @@
 use super::builtin::Builtin;
 use super::call::{Args, Named};
 use super::sets::{Drawn, Item, Rows, Set};
+use super::settled::is_bound;
 use super::value::Value;
 use super::{Elaborator, Reported, Res, errors};
 use crate::ir::{RegionId, Solve, print};
@@ -44,6 +45,9 @@ impl Elaborator<'_> {
         let solver = given(args, "solver").map(|n| (n.value.clone(), n.at));
         let start = (start.value.clone(), start.at);
         let constant = if drawn { None } else { Some(self.known_start(&start)?) };
+        if is_bound(&field) || (drawn && is_bound(&start.0)) {
+            return Err(self.report(errors::trained_rows(at)));
+        }
 
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), "trajectories");
         inner.calls.clone_from(&self.calls);

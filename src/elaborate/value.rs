@@ -204,6 +204,11 @@ impl Env {
         self.vars.borrow_mut().push((name.to_owned(), value));
     }
 
+    /// Whether a value in reach fits.
+    pub fn any(&self, fits: &dyn Fn(&Value) -> bool) -> bool {
+        self.vars.borrow().iter().any(|(_, v)| fits(v)) || self.parent.as_ref().is_some_and(|p| p.any(fits))
+    }
+
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<Value> {
         let here = self.vars.borrow().iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone());

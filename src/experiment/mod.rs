@@ -22,6 +22,7 @@ mod train;
 
 pub use coupling::source as pairs;
 pub use sets::Store;
+pub use state::History;
 
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;

@@ -53,22 +53,3 @@ impl History {
         Some(out)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::History;
-
-    #[test]
-    fn a_history_survives_its_text() {
-        let h = History {
-            loss: vec![(1, 0.1 + 0.2), (7, f64::MIN_POSITIVE / 4.0)],
-            validation: vec![(5, 1e300)],
-            open: (-0.3, 2),
-            seconds: 1.0 / 3.0,
-            timed: true,
-            step_times: vec![],
-        };
-        assert_eq!(History::from_text(&h.to_text()), Some(h));
-        assert_eq!(History::from_text("loss 1"), None);
-    }
-}

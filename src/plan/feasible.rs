@@ -87,7 +87,7 @@ pub fn time_is_used(elab: &mut Elaborator<'_>, objective: &Value, span: Span) {
 /// `None` if the field cannot be built by itself; whatever is wrong is reported with the objective.
 fn ignores_time(elab: &Elaborator<'_>, field: &Value, span: Span) -> Option<bool> {
     let mut quiet = Sink::default();
-    let mut inner = Elaborator::new(elab.module, elab.sources, &mut quiet, elab.arm.clone(), "time");
+    let mut inner = elab.scratch(&mut quiet, "time");
     let shape = inner.shape_of_draws("source", span).ok()?;
     let x = inner.input("x", shape);
     let t = inner.input("t", vec![]);

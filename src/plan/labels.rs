@@ -49,7 +49,7 @@ pub fn target_has_labels(elab: &mut Elaborator<'_>) -> bool {
 /// How many classes a law knows when it is given none.
 fn classes_of_law(elab: &Elaborator<'_>, law: &Value, span: Span) -> Option<usize> {
     let mut quiet = Sink::default();
-    let mut inner = Elaborator::new(elab.module, elab.sources, &mut quiet, elab.arm.clone(), "labels");
+    let mut inner = elab.scratch(&mut quiet, "labels");
     inner.draw_from(law, span).ok()?;
     inner.classes_known()
 }

@@ -7,6 +7,7 @@
 use super::blocks;
 use super::metrics::Fresh;
 use super::{Forward, errors};
+use crate::diag::Sink;
 use crate::elaborate::value::Callee;
 use crate::elaborate::{Args, Elaborator, Named, Reported, Res, Seq, Value};
 use crate::ir::Program;
@@ -125,10 +126,13 @@ pub fn of_field(elab: &mut Elaborator<'_>, asked: &Asked<'_>, law: &Value, path:
 
 /// Whether a path draws.
 fn draws(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<bool> {
-    let mut inner = Elaborator::new(elab.module, elab.sources, elab.sink, elab.arm.clone(), "path");
+    let mut sink = Sink::default();
+    let mut inner = elab.scratch(&mut sink, "path");
     let t = inner.input("t", vec![]);
-    inner.apply(path, &[Value::Real(0.0), Value::Real(1.0), Value::Node(t)], span)?;
-    Ok(!inner.program.draws.is_empty())
+    let applied = inner.apply(path, &[Value::Real(0.0), Value::Real(1.0), Value::Node(t)], span);
+    let draws = !inner.program.draws.is_empty();
+    elab.sink.take(sink);
+    applied.map(|_| draws)
 }
 
 /// The parts (weight, mean, cov) of a law that is a mixture of normal laws.

@@ -7,6 +7,7 @@
 mod adjoint_lint;
 mod arms;
 mod blocks;
+mod brief;
 mod budget;
 mod budget_errors;
 pub mod errors;
@@ -40,8 +41,10 @@ pub(crate) mod tableaux;
 mod training;
 mod training_errors;
 mod unused;
+mod words;
 
 pub use arms::plan;
+pub use brief::Brief;
 pub use gradient::Gradient;
 pub use metrics::MetricKind;
 pub use registry::{METRICS, MetricInfo};

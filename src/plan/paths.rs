@@ -3,7 +3,7 @@
 use super::{errors, path_errors};
 use crate::autodiff;
 use crate::elaborate::value::Callee;
-use crate::elaborate::{Elaborator, Reported, Res, Value};
+use crate::elaborate::{Elaborator, Reported, Res, Value, is_bound};
 use crate::ir::{Deriv, NodeId, Op, Program};
 use crate::source::Span;
 use crate::syntax::ast::DefKind;
@@ -50,6 +50,9 @@ pub struct Leftover {
 /// The value of the path and its derivative in t for fixed real endpoints, as programs of one input `t`; `None` if it
 /// depends on parameters or is no function of reals.
 fn coefficient(elab: &mut Elaborator<'_>, path: &Value, x0: f64, x1: f64, span: Span) -> Res<Option<Program>> {
+    if is_bound(path) {
+        return Ok(None);
+    }
     let mut inner = Elaborator::new(elab.module, elab.sources, elab.sink, elab.arm.clone(), "path");
     inner.zero_draws();
     let t = inner.input("t", vec![]);

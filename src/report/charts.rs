@@ -128,6 +128,10 @@ pub(super) fn bars(row: &Row<'_>, arms: &[Arm<'_>]) -> Option<String> {
     let values: Vec<f64> = reach.chain(floor.iter().flat_map(|(f, sd)| [f - sd, f + sd])).collect();
     let lo = values.iter().copied().reduce(f64::min)?;
     let hi = values.iter().copied().reduce(f64::max)?;
+    // Counts that are equal by design are no picture.
+    if lo == hi && there.len() > 1 {
+        return None;
+    }
     let n = there.len() as i32;
     let margins = Margins { left: 60, right: 60, top: 20, bottom: 220 };
     let x = Axis::linear(lo, hi).padded(0.06);

@@ -120,7 +120,11 @@ impl Page<'_> {
             .filter_map(|i| {
                 let mut won: Vec<String> = Vec::new();
                 for row in self.rows.iter().filter(|row| row.best == Some(i)) {
-                    let name = escape(&steps::shared_name(&self.rows, &row.metric.name));
+                    // One name for all numbers of steps only if it holds for all of them.
+                    let shared = steps::shared_name(&self.rows, &row.metric.name);
+                    let alike = |o: &&Row<'_>| steps::shared_name(&self.rows, &o.metric.name) == shared;
+                    let always = self.rows.iter().filter(alike).all(|o| o.best == Some(i));
+                    let name = escape(if always { &shared } else { &row.metric.name });
                     if !won.contains(&name) {
                         won.push(name);
                     }

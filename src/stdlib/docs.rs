@@ -84,7 +84,16 @@ impl Doc {
     #[must_use]
     pub fn summary(&self) -> &str {
         let first = self.text.first().map_or("", String::as_str);
-        first.find(". ").map_or(first, |end| &first[..=end]).trim_end_matches('.')
+        // A full stop behind an abbreviation, a single sign, or inside brackets or code ends none.
+        let ends = |&(at, _): &(usize, &str)| {
+            let before = &first[..at];
+            let word = before.rsplit([' ', '(']).next().unwrap_or(before);
+            let open = before.matches('(').count() > before.matches(')').count();
+            let short =
+                ["al", "eq", "def", "sec", "fig", "cf", "e.g", "i.e"].contains(&word) || word.chars().count() < 2;
+            !open && !short && before.matches('`').count() % 2 == 0
+        };
+        first.match_indices(". ").find(ends).map_or(first, |(end, _)| &first[..=end]).trim_end_matches('.')
     }
 
     fn add(&mut self, other: Doc) {

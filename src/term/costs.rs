@@ -32,35 +32,36 @@ pub fn prediction(costs: &[Cost], seeds: usize) -> String {
     if costs.is_empty() {
         return "nothing is trained\n".to_owned();
     }
-    let width = costs.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).clamp(3, 24);
+    // A longer name has a line of its own.
+    const NAME: usize = 15;
+    let width = costs.iter().map(|c| c.name.chars().count()).filter(|n| *n <= NAME).max().unwrap_or(0).max(3);
     let mut out = format!(
-        "{:width$}  {:>10}  {:>12}  {:>9}  {:>9}  {:>9}  {:>8}\n",
-        "arm", "parameters", "flops a step", "memory", "steps", "a step", "training"
+        "{:width$}  {:>10}  {:>10}  {:>8}  {:>9}  {:>7}  {:>8}\n",
+        "arm", "parameters", "flops/step", "memory", "steps", "a step", "training"
     );
     for c in costs {
-        let name: String = c.name.chars().take(width).collect();
         let steps = c.steps.map_or_else(|| "by time".to_owned(), number::count);
         let (step, total) = match c.step {
             Some(s) => (number::duration(s), number::duration(c.total)),
             None => ("shared".to_owned(), String::new()),
         };
-        let _ = writeln!(
-            out,
-            "{}",
-            format!(
-                "{name:width$}  {:>10}  {:>12}  {:>9}  {steps:>9}  {step:>9}  {total:>8}",
-                number::count(c.parameters),
-                number::plain(c.flops as f64),
-                number::bytes(c.bytes),
-            )
-            .trim_end()
-        );
+        let name = if c.name.chars().count() > NAME {
+            let _ = writeln!(out, "{}", c.name);
+            ""
+        } else {
+            &c.name
+        };
+        let (parameters, flops) = (number::count(c.parameters), number::plain(c.flops as f64));
+        let bytes = number::bytes(c.bytes);
+        let line =
+            format!("{name:width$}  {parameters:>10}  {flops:>10}  {bytes:>8}  {steps:>9}  {step:>7}  {total:>8}");
+        let _ = writeln!(out, "{}", line.trim_end());
     }
     let total: f64 = costs.iter().filter(|c| c.step.is_some()).map(|c| c.total).sum::<f64>() * seeds as f64;
     let of_seeds = if seeds > 1 { format!(", {seeds} seeds") } else { String::new() };
     let _ = writeln!(
         out,
-        "\nabout {} of training{of_seeds}; a step was measured over 60 ms, sampling and metrics\nare not in it",
+        "\nabout {} of training{of_seeds}; a step was measured over 60 ms,\nsampling and metrics are not in it",
         number::duration(total)
     );
     out
@@ -82,6 +83,10 @@ pub fn differences(record: &RunRecord) -> String {
         let mut lines = String::new();
         for other in (0..arms.len()).filter(|&o| o != top) {
             let Some(d) = statistics::difference(&arms[other], &arms[top], &row.metric.name) else { continue };
+            // Counts that are equal by design are no finding.
+            if d.mean == 0.0 && d.error == 0.0 {
+                continue;
+            }
             let verdict = if d.decided() { "decided" } else { "open" };
             let shown = number::with_error(d.mean, d.error);
             let _ = writeln!(lines, "   {} - {}   {shown}   {verdict}", arms[other].label, arms[top].label);

@@ -181,3 +181,65 @@ pub fn experiment(text: &str) -> RunRecord {
     assert!(ended.failure.is_none(), "{}", ended.failure.map(|d| d.message).unwrap_or_default());
     ended.record
 }
+
+/// Arithmetic on constants may be given to a law, a path and an arm, and means its numbers; parameters may be given where a program
+/// can know them, and are refused elsewhere. None of these is a panic.
+#[test]
+fn what_is_given_may_be_computed() {
+    let law = |mean: &str| {
+        let text = format!(
+            "
+m = [2, 4]
+param mu: vec[2] = 0
+source = normal(dim: 2)
+target = normal(mean: {mean}, std: 0.5)
+field u(x, t) = x + mu
+generate {{ sampler: flow(u), solver: rk4(steps: 4), count: 100 }}
+evaluate [kl, wasserstein2]
+"
+        );
+        let c = flowc::driver::compile("t.flow", &text);
+        let plan = c.plan.unwrap_or_else(|| panic!("{mean}: {:?}", c.diagnostics));
+        let text = flowc::ir::print::program(plan.arms[0].target.as_ref().expect("it draws"));
+        // Without the numbers of nodes.
+        text.split('%').map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join("%")
+    };
+    for (computed, numbers) in
+        [("-m", "[-2, -4]"), ("m / 2 + [0, 1]", "[1, 3]"), ("sqrt(2 * m)", "[2, sqrt(8)]"), ("[m[1], m[0]]", "[4, 2]")]
+    {
+        assert_eq!(law(computed), law(numbers), "{computed}");
+    }
+    for mean in ["mu", "2 * mu", "[mu[0], 1]"] {
+        assert!(law(mean).contains("mu"), "{mean}");
+    }
+
+    let pairs = |ends: &str, more: &str| {
+        let text = format!(
+            "
+a = [1, 2]
+param mu: vec[2] = 0
+source = normal(dim: 2)
+target = moons(noise: 0.1)
+compare m in [2 * a, one: -a, a]
+path bent(x0, x1, t; by: real) = (1 - t) * x0 + t * x1 + by * t * (1 - t)
+field v(x, t) = mlp(concat(x, t, m), hidden: [4], out: dim(x))
+train {{ objective: flow_matching(v, {ends}), batch: 64, steps: 10{more} }}
+generate {{ sampler: flow(v), solver: rk4(steps: dim(normal(mean: 2 * mu))) }}
+evaluate [path_energy]
+"
+        );
+        let c = flowc::driver::compile("t.flow", &text);
+        let errors = c.diagnostics.into_iter().filter(|d| d.code.severity() == flowc::diag::Severity::Error);
+        errors.map(|d| d.code.number()).collect::<Vec<_>>()
+    };
+    assert!(pairs("straight, independent(normal(mean: 2 * mu), target)", "").is_empty());
+    assert!(pairs("bent(by: mu[0])", "").is_empty());
+    for (ends, more) in [
+        ("straight, optimal_transport(normal(mean: 2 * mu), target, batch: 64)", ""),
+        ("straight, dataset(independent(normal(mean: mu), target), count: 64)", ""),
+        ("straight", ", optimizer: adam(lr: cosine(mu[0], steps: 3))"),
+    ] {
+        let said = pairs(ends, more);
+        assert!(!said.is_empty() && said.iter().all(|c| *c != "E9999"), "{ends}{more}: {said:?}");
+    }
+}

@@ -53,3 +53,4 @@ mod times;
 mod training_metrics;
 mod truths;
 mod ui;
+mod words;

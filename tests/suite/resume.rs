@@ -251,7 +251,10 @@ fn arms_are_chosen_and_costs_told_beforehand() {
     assert!(o.status.success(), "{}", text(&o));
     let said = text(&o);
     assert!(said.contains("parameters") && said.contains("flops") && said.contains("trig · second"), "{said}");
-    assert!(said.lines().all(|l| l.chars().count() <= 100), "{said}");
+    assert!(said.lines().all(|l| l.chars().count() <= 80), "{said}");
+    for shared in ["generate  400 samples", "rmsprop(lr: 0.001)"] {
+        assert_eq!(said.matches(shared).count(), 1, "what arms share stands once: {said}");
+    }
     assert!(!place.path("runs").exists(), "nothing is written");
     let o = place.flowc(&["run", "spec.flow", "--only", "trig", "--out", "one", "--quiet"]);
     assert!(o.status.success(), "{}", text(&o));
