@@ -91,7 +91,7 @@ impl Doc {
             let open = before.matches('(').count() > before.matches(')').count();
             let short =
                 ["al", "eq", "def", "sec", "fig", "cf", "e.g", "i.e"].contains(&word) || word.chars().count() < 2;
-            !open && !short && before.matches('`').count() % 2 == 0
+            !open && !short && before.matches('`').count().is_multiple_of(2)
         };
         first.match_indices(". ").find(ends).map_or(first, |(end, _)| &first[..=end]).trim_end_matches('.')
     }

@@ -100,7 +100,7 @@ fn summaries_are_whole() {
     for entry in flowc::stdlib::docs::categories().into_iter().flat_map(|c| c.entries) {
         let s = entry.doc.summary();
         let count = |c: char| s.matches(c).count();
-        assert!(!s.is_empty() && count('(') == count(')') && count('`') % 2 == 0, "{}: {s}", entry.name);
+        assert!(!s.is_empty() && count('(') == count(')') && count('`').is_multiple_of(2), "{}: {s}", entry.name);
         assert!(!s.ends_with(" al") && !s.ends_with(" eq"), "{}: {s}", entry.name);
     }
 }
