@@ -104,8 +104,8 @@ pub fn read(path: &Path) -> super::Fault<RunRecord> {
 /// Several runs as arms of one comparison.
 fn joined(runs: &[PathBuf]) -> super::Fault<RunRecord> {
     let mut out = RunRecord::default();
-    let mut labels: Vec<String> = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
+    let mut records: Vec<RunRecord> = Vec::new();
     for word in runs {
         let path = started::find(Some(word))?;
         let place = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -115,25 +115,22 @@ fn joined(runs: &[PathBuf]) -> super::Fault<RunRecord> {
             return Err(Box::new(Diagnostic::bare(Code::BadValue, message).help(help)));
         }
         paths.push(place);
-        let record = read(&path)?;
-        let mut label = record.name.clone();
-        if labels.contains(&label) || runs.len() != distinct(runs, &record.name) {
-            label = format!("{} {}", record.name, record.id);
-        }
-        labels.push(label.clone());
-        for mut cell in record.cells {
+        records.push(read(&path)?);
+    }
+    let labels = called(&names(&records), &paths);
+    for (record, label) in records.iter_mut().zip(labels) {
+        for mut cell in std::mem::take(&mut record.cells) {
             let own = std::mem::take(&mut cell.labels);
             cell.labels = vec![[vec![label.clone()], own].concat().join(", ")];
             out.cells.push(cell);
         }
         out.seeds.extend(record.seeds.iter().filter(|s| !out.seeds.contains(s)).copied().collect::<Vec<_>>());
         out.seconds += record.seconds;
-        if out.schema == 0 {
-            let (schema, flowc) = (record.schema, record.flowc);
-            (out.schema, out.flowc, out.started) = (schema, flowc, record.started);
-            (out.precision, out.environment) = (record.precision, record.environment);
-        }
         out.spec += &format!("// {label}\n{}\n", record.spec);
+    }
+    if let Some(first) = records.into_iter().next() {
+        (out.schema, out.flowc, out.started) = (first.schema, first.flowc, first.started);
+        (out.precision, out.environment) = (first.precision, first.environment);
     }
     out.name = "comparison".into();
     out.reproduce =
@@ -143,11 +140,32 @@ fn joined(runs: &[PathBuf]) -> super::Fault<RunRecord> {
     Ok(out)
 }
 
-/// How many of the runs are known by a name of their own; all, unless two are of one spec.
-fn distinct(runs: &[PathBuf], name: &str) -> usize {
-    let same =
-        runs.iter().filter(|r| started::find(Some(r)).and_then(|p| read(&p)).is_ok_and(|r| r.name == name)).count();
-    if same > 1 { 0 } else { runs.len() }
+fn names(records: &[RunRecord]) -> Vec<String> {
+    records.iter().map(|r| r.name.clone()).collect()
+}
+
+/// What runs are called beside each other: their specs; if two have one spec, it and what tells their folders apart.
+fn called(names: &[String], paths: &[PathBuf]) -> Vec<String> {
+    let distinct = |all: &[String]| all.iter().enumerate().all(|(i, a)| !all[..i].contains(a));
+    if distinct(names) {
+        return names.to_vec();
+    }
+    let folder = |p: &PathBuf| p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let folders: Vec<String> = paths.iter().map(folder).collect();
+    let parts: Vec<Vec<&str>> = folders.iter().map(|f| f.split('-').collect()).collect();
+    let shared = |k: usize| parts.iter().all(|p| p.len() == parts[0].len() && p[k] == parts[0][k]);
+    let own: Vec<String> = parts
+        .iter()
+        .map(|p| p.iter().enumerate().filter(|(k, _)| !shared(*k)).map(|(_, s)| *s).collect::<Vec<_>>().join("-"))
+        .collect();
+    let alike = names.iter().all(|n| n == &names[0]);
+    let label = |own: &[String]| -> Vec<String> {
+        names.iter().zip(own).map(|(n, o)| if alike { o.clone() } else { format!("{n} {o}") }).collect()
+    };
+    [label(&own), label(&folders)]
+        .into_iter()
+        .find(|l| distinct(l))
+        .unwrap_or_else(|| paths.iter().map(|p| p.display().to_string()).collect())
 }
 
 /// A run folder and what is known of it.
