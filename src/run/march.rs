@@ -6,7 +6,7 @@
 
 use super::Real;
 use super::bench::Bench;
-use super::forward::{From, Packed, Request, Role};
+use super::forward::{From, Request, Role};
 use super::lanes::{add_lanes, lanes_of, pad};
 use super::objective::{Back, BackFeed, Fed, Given, Objective};
 use super::pool::Stop;
@@ -16,6 +16,17 @@ use super::unit::{Desk, Pass, column, problem, right_hand_side, state};
 use crate::backend::LANES;
 use crate::solve::{ChunkOut, Cotangents, KernelTransposed, Plan, Problem, SolveError, SolverConfig, Transposed};
 use std::ops::Range;
+
+/// A segment that is a solve, in a chunk.
+struct SolveOf<'a, T: Real> {
+    pass: &'a Pass<'a, T>,
+    /// Of each part.
+    packed: &'a [&'a [T]],
+    segment: usize,
+    /// Its number among solves.
+    solve: usize,
+    samples: &'a Range<usize>,
+}
 
 /// What a chunk of a step is made of.
 pub(super) struct ChunkOf<'a, T> {
@@ -42,7 +53,8 @@ impl<T: Real> Objective<T> {
             match &step.role {
                 Role::Map(results) => pass.map(step, of.packed[i], results, samples, &mut bench.desk)?,
                 Role::Solve { results, .. } => {
-                    if let Err(failure) = self.march(&pass, of.packed, i, solve, samples, bench)? {
+                    let here = SolveOf { pass: &pass, packed: of.packed, segment: i, solve, samples };
+                    if let Err(failure) = self.march(&here, bench)? {
                         return Ok(Err(failure));
                     }
                     // Lanes without a sample hold sound numbers.
@@ -70,7 +82,8 @@ impl<T: Real> Objective<T> {
                 }
                 Back::Solve { back, .. } => {
                     let slot = &mut *slots[self.number(*back)];
-                    if let Err(failure) = self.solve_back(&pass, of.packed, i, solve, samples, bench, slot)? {
+                    let here = SolveOf { pass: &pass, packed: of.packed, segment: i, solve, samples };
+                    if let Err(failure) = self.solve_back(&here, bench, slot)? {
                         return Ok(Err(failure));
                     }
                 }
@@ -79,14 +92,10 @@ impl<T: Real> Objective<T> {
         Ok(Ok(loss))
     }
 
-    fn transposed<'a>(
-        &'a self,
-        (own, packed): (&Packed<'a, T>, &[&'a [T]]),
-        step: usize,
-    ) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
-        let Back::Solve { record, back, shared, bars, .. } = &self.backs[step] else { return Ok(None) };
-        let value = right_hand_side(&self.forward.steps[step], own)?;
-        let part = |part: usize| (&*self.parts[part].kernel, packed[self.number(part)]);
+    fn transposed<'a>(&'a self, of: &SolveOf<'a, T>) -> Result<Option<KernelTransposed<'a, T>>, Stop> {
+        let Back::Solve { record, back, shared, bars, .. } = &self.backs[of.segment] else { return Ok(None) };
+        let value = right_hand_side(&self.forward.steps[of.segment], &of.pass.packed[of.segment])?;
+        let part = |part: usize| (&*self.parts[part].kernel, of.packed[self.number(part)]);
         let made = KernelTransposed::new(value, part(*record), part(*back), shared, bars);
         Ok(Some(made.ok_or_else(|| internal("a right-hand side and its transpose do not fit"))?))
     }
@@ -106,20 +115,12 @@ impl<T: Real> Objective<T> {
         })
     }
 
-    fn march(
-        &self,
-        pass: &Pass<'_, T>,
-        packed: &[&[T]],
-        i: usize,
-        solve: usize,
-        samples: &Range<usize>,
-        bench: &mut Bench<T>,
-    ) -> Result<Result<(), SolveError>, Stop> {
-        let step = &self.forward.steps[i];
-        let Some(rhs) = self.transposed((&pass.packed[i], packed), i)? else {
-            let counts = &mut bench.counts[..samples.len()];
-            let solved =
-                pass.solve(step, &pass.packed[i], &self.solvers[solve], samples, &mut bench.desk, counts)?.map(|_| ());
+    fn march(&self, of: &SolveOf<'_, T>, bench: &mut Bench<T>) -> Result<Result<(), SolveError>, Stop> {
+        let &SolveOf { pass, segment, solve, samples, .. } = of;
+        let step = &self.forward.steps[segment];
+        let Some(rhs) = self.transposed(of)? else {
+            let (packed, counts) = (&pass.packed[segment], &mut bench.counts[..samples.len()]);
+            let solved = pass.solve(step, packed, &self.solvers[solve], samples, &mut bench.desk, counts)?.map(|_| ());
             bench.marched(solve, samples.len());
             return Ok(solved);
         };
@@ -190,20 +191,15 @@ impl<T: Real> Objective<T> {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn solve_back(
         &self,
-        pass: &Pass<'_, T>,
-        packed: &[&[T]],
-        i: usize,
-        solve: usize,
-        samples: &Range<usize>,
+        of: &SolveOf<'_, T>,
         bench: &mut Bench<T>,
         slot: &mut [T],
     ) -> Result<Result<(), SolveError>, Stop> {
-        let step = &self.forward.steps[i];
-        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) =
-            (self.transposed((&pass.packed[i], packed), i)?, &self.backs[i])
+        let &SolveOf { pass, segment, solve, samples, .. } = of;
+        let step = &self.forward.steps[segment];
+        let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(of)?, &self.backs[segment])
         else {
             return Err(internal("a solve without a transpose").into());
         };

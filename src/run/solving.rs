@@ -18,13 +18,13 @@ pub struct Solving {
 /// How gradients pass through solves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// The transpose of the steps that were taken; states are kept, and what stages left behind while it fits into this many
-    /// bytes, over all threads. The rest is computed again.
+    /// The transpose of the steps that were taken; states are kept, and while they fit into this many bytes, over all threads,
+    /// slopes and what stages left behind. The rest is computed again.
     Exact {
         /// Bytes.
         budget: usize,
     },
-    /// The same bits; of the march, this many states are kept for each chunk, and the steps between them are made again.
+    /// The same bits; besides the first, this many states of a chunk's march are kept, and the steps between are made again.
     Snapshots(usize),
     /// Solves are made by a scheme of two states whose steps can be undone: their ends are kept.
     Reversible {

@@ -3,15 +3,16 @@
 //! End states and cotangents of a chunk -> cotangents as [`Plan::backward`] gives them, but those of the exact solution, up to
 //! the tolerance of the equation `(y, a, q)' = (f, -a df/dy, -a df/dc)` (Pontryagin; Chen et al. 2018, section 2 and appendix B).
 //! Nothing of the forward march is kept. The integrals `q` over captures are no part of the error norm (Kidger et al. 2021,
-//! "Hey, that's not an ODE"), and the integral over parameters is summed up as steps are accepted, by the method's weights.
+//! "Hey, that's not an ODE"). The integral over parameters is summed up by the method's weights: of equal steps with the stages
+//! themselves, else once a step is accepted.
 //! Between observations the equation is solved piece by piece: there `a` jumps, and `y` is what was observed.
 
 use super::backward::{BackRun, Cotangents};
 use super::batch::{ChunkOut, Plan, Problem};
 use super::chunk::{Workspace, tile_panels};
-use super::config::SolverConfig;
+use super::config::{SolverConfig, Steps};
 use super::failure::SolveError;
-use super::forward::{Keep, March, status};
+use super::forward::{Keep, March, StageOf, status};
 use super::real::Real;
 use super::rhs::{Rhs, RowMap, Transposed};
 use super::room::{cover, place};
@@ -19,6 +20,8 @@ use super::statistics::SampleCount;
 use super::tile::{self, Lanes, Slopes};
 use super::{Observe, batch::tiles};
 use crate::backend::{LANES, PANEL};
+use crate::numeric::tableau::Method;
+use std::sync::Arc;
 
 /// State, cotangent and integrals over captures as one right-hand side.
 struct Augmented<'a, T: Real> {
@@ -72,27 +75,53 @@ impl<T: Real> Rhs<T> for Augmented<'_, T> {
         blocks * LANES + self.rhs.slot_len() + self.rhs.scratch_len()
     }
     fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32 {
+        self.pulled(inputs, slopes, scratch, panels, None)
+    }
+}
+
+impl<T: Real> Augmented<'_, T> {
+    /// The slopes; with weights, one for each lane, sums over parameters of the cotangents times them. A lane whose weight is
+    /// zero has slopes of no meaning.
+    fn pulled(
+        &self,
+        inputs: &[T],
+        slopes: &mut [T],
+        scratch: &mut [T],
+        panels: usize,
+        sums: Option<(&Lanes<T>, &mut [T])>,
+    ) -> u32 {
         let (dim, map) = (self.rhs.dim(), self.rhs.bars());
         let (inner, scratch) = scratch.split_at_mut(self.rhs.rows().rows * LANES);
         let (record, scratch) = scratch.split_at_mut(self.rhs.record_rows() * LANES);
         let (bars, scratch) = scratch.split_at_mut(map.rows * LANES);
         // Sums of a step that may yet be rejected: they are not looked at.
         let (unread, scratch) = scratch.split_at_mut(self.rhs.slot_len());
+        // A transpose is linear in its cotangents: weighed for the sums, they are weighed back for the slopes.
+        let zero = T::default();
+        let one = T::from_f64(1.0);
+        let (weights, slot) = match sums {
+            Some((weights, slot)) => (*weights, slot),
+            None => ([one; LANES], unread),
+        };
+        let back = weights.map(|w| if w == zero { zero } else { zero - one / w });
         self.inner(inputs, inputs, inner);
         let result = self.rhs.record(inner, record, scratch, panels);
         if result != 0 {
             return result;
         }
         slopes[..dim * LANES].copy_from_slice(&record[..dim * LANES]);
-        record[..dim * LANES].copy_from_slice(&inputs[dim * LANES..2 * dim * LANES]);
-        let result = self.rhs.transpose(inner, record, bars, unread, scratch, panels);
+        let bars_of = inputs[dim * LANES..2 * dim * LANES].chunks_exact(LANES);
+        for (to, from) in record.chunks_exact_mut(LANES).zip(bars_of) {
+            to.iter_mut().zip(from).zip(&weights).for_each(|((to, &a), &w)| *to = w * a);
+        }
+        let result = self.rhs.transpose(inner, record, bars, slot, scratch, panels);
         let wanted = self.wanted.iter().map(|&c| map.captures[c]);
         for (row, from) in map.state.iter().copied().chain(wanted).enumerate() {
             let out = &mut slopes[(dim + row) * LANES..(dim + row + 1) * LANES];
             match from {
                 Some(from) => {
-                    let zero = T::default();
-                    out.iter_mut().zip(&bars[from * LANES..]).for_each(|(o, &b)| *o = zero - b);
+                    let bars = &bars[from * LANES..(from + 1) * LANES];
+                    out.iter_mut().zip(bars).zip(&back).for_each(|((o, &b), &w)| *o = w * b);
                 }
                 None => out.fill(T::default()),
             }
@@ -161,6 +190,18 @@ impl<T: Real> Quadrature<'_, '_, T> {
     }
 }
 
+/// Makes every stage belong to one step: a last stage that serves the next step, and an error estimate, is left out.
+fn own_stages(method: &mut Method) {
+    if method.fsal {
+        method.stages -= 1;
+        method.a.truncate(method.stages);
+        method.c.truncate(method.stages);
+        method.fsal = false;
+    }
+    (method.error, method.embedded_order) = (Vec::new(), None);
+    (method.interpolant, method.stiffness) = (None, None);
+}
+
 impl<T: Real> Plan<'_, T> {
     /// The continuous adjoint over `chunk`, solved with `config`. `ends` and `observed` are the chunk's results.
     ///
@@ -192,6 +233,15 @@ impl<T: Real> Plan<'_, T> {
                 set(&mut state, sample, dim + row, bars.states[place(sample, row, dim)]);
             }
         }
+        let mut config = SolverConfig { chunk: Some(n), ..config.clone() };
+        let with_stages = matches!(config.steps, Steps::Count(_) | Steps::Size(_));
+        if with_stages {
+            own_stages(Arc::make_mut(&mut config.method));
+        }
+        let mut weights = vec![T::default(); config.method.stages];
+        for &(stage, weight) in &config.method.b {
+            weights[stage] = T::from_f64(weight);
+        }
         let mut quadrature = Quadrature {
             slot: bars.slot,
             state: vec![T::default(); all * LANES],
@@ -215,12 +265,22 @@ impl<T: Real> Plan<'_, T> {
         for piece in (0..=count).rev() {
             let (from, to): (Vec<f64>, Vec<f64>) = (0..n).map(|s| (time(s, piece + 1), time(s, piece))).unzip();
             let problem = Problem { samples: n, y0: &state, captures, t0: &from, t1: &to, observe: Observe::Nothing };
-            let config = SolverConfig { chunk: Some(n), ..config.clone() };
             let plan = Plan::new(&augmented, &config, &problem)?.controlling(2 * dim);
             let out = ChunkOut { ends: &mut ended, observed: &mut [], counts: &mut counts };
-            let mut each = |march: &March<'_, '_, T>| quadrature.sweep(march);
-            let keep = Keep { log: None, tape: None, each: Some(&mut each) };
-            plan.march(0, workspace, out, keep).map_err(|e| e.of_batch(samples.start))?;
+            let keep = Keep { log: None, tape: None, each: None, stage: None };
+            let marched = if with_stages {
+                let mut stage = |of: StageOf<'_, T>| {
+                    let weight = weights[of.stage];
+                    let own = of.h.map(|h| T::default() - h * weight);
+                    let sums = (weight != T::default()).then_some((&own, &mut *quadrature.slot));
+                    augmented.pulled(of.inputs, of.slopes, of.scratch, of.panels, sums)
+                };
+                plan.march(0, workspace, out, Keep { stage: Some(&mut stage), ..keep })
+            } else {
+                let mut each = |march: &March<'_, '_, T>| quadrature.sweep(march);
+                plan.march(0, workspace, out, Keep { each: Some(&mut each), ..keep })
+            };
+            marched.map_err(|e| e.of_batch(samples.start))?;
             run.evaluations += counts.iter().map(|c| u64::from(c.evaluations)).sum::<u64>();
             state.copy_from_slice(&ended);
             if piece > 0 {

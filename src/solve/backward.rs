@@ -60,8 +60,11 @@ impl<T: Real> Plan<'_, T> {
         let samples = self.samples(chunk);
         let (count, dim, state) = (samples.len(), self.sizes.dim, self.sizes.state);
         let (tiles, block) = (count.div_ceil(LANES), dim * LANES);
-        let slots = if self.pair.is_some() { self.sizes.slots } else { self.end_slot + 1 };
-        room.fit_all(tiles, self.sizes, slots, self.pair.as_ref().map(|_| self.config.method.stages), rhs);
+        let (slots, stages) = match &self.pair {
+            None => (self.end_slot + 1, self.recorded_stages().len()),
+            Some(_) => (self.sizes.slots, self.config.method.stages),
+        };
+        room.fit_all(tiles, self.sizes, slots, stages, self.pair.is_some(), rhs);
         let ends = room.home.y.chunks_exact_mut((state * LANES).max(1));
         for (to, from) in ends.zip(bars.states.chunks_exact(block.max(1))) {
             to[..block].copy_from_slice(from);
@@ -97,7 +100,7 @@ impl<T: Real> Plan<'_, T> {
         pass.enter(&all);
         if self.reuses_end() {
             for (tile, panels) in tile_panels(count) {
-                pass.start(tile, panels)?;
+                pass.start(tape, tile, panels)?;
             }
         }
         pass.leave(&all);

@@ -13,7 +13,7 @@ use super::pair::Pair;
 use super::real::Real;
 use super::rhs::{Rhs, Transposed};
 use super::statistics::{SampleCount, Statistics};
-use super::tape::Tape;
+use super::tape::{Shape, Tape};
 use super::tile::Weights;
 use crate::backend::LANES;
 use std::ops::Range;
@@ -245,7 +245,7 @@ impl<'a, T: Real> Plan<'a, T> {
         out: ChunkOut<'_, T>,
         log: Option<&mut SweepLog>,
     ) -> Result<ChunkRun, SolveError> {
-        run_chunk(self, self.samples(chunk), workspace, out, Keep { log, tape: None, each: None })
+        run_chunk(self, self.samples(chunk), workspace, out, Keep { log, tape: None, each: None, stage: None })
     }
 
     /// Runs one chunk and keeps on `tape` what the pass back over it ([`Plan::backward`]) needs. `rhs` is the right-hand side
@@ -261,18 +261,23 @@ impl<'a, T: Real> Plan<'a, T> {
         rhs: &dyn Transposed<T>,
         tape: &mut Tape<T>,
     ) -> Result<ChunkRun, SolveError> {
-        // An implicit stage is recorded at its solution, which the march does not evaluate.
-        let stages = if self.config.method.implicit.is_some() { 0 } else { self.recorded_stages().len() };
-        let records = if tape.budget == 0 { 0 } else { rhs.record_rows() * LANES };
+        let (block, reuses_end) = (self.sizes.dim * LANES, self.reuses_end());
         match &self.pair {
-            None => tape.begin(self.sizes.slots, stages, records),
+            None => {
+                // An implicit stage is recorded at its solution, which the march does not evaluate.
+                let stages = if self.config.method.implicit.is_some() { 0 } else { self.recorded_stages().len() };
+                let record = rhs.record_rows() * LANES;
+                tape.begin(Shape { block, slots: self.sizes.slots, stages, record, reuses_end });
+            }
             Some(pair) => {
                 // Beside what the method by itself would keep.
-                tape.begin(self.config.method.stages, pair.stages.1, 0);
+                let (slots, stages) = (self.config.method.stages, pair.stages.1);
+                tape.begin(Shape { block, slots, stages, record: 0, reuses_end });
                 tape.ends_of(tiles(self.samples(chunk).len()), self.sizes.state);
             }
         }
-        run_chunk(self, self.samples(chunk), workspace, out, Keep { log: None, tape: Some((tape, rhs)), each: None })
+        let keep = Keep { log: None, tape: Some((tape, rhs)), each: None, stage: None };
+        run_chunk(self, self.samples(chunk), workspace, out, keep)
     }
 
     /// Evaluations of a step whose first slopes are not known.

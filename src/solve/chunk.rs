@@ -152,7 +152,7 @@ pub struct Workspace<T> {
     pub(super) errors: Vec<f64>,
     pub(super) newton: Newton<T>,
     /// Weights of an interpolant.
-    pub(super) weights: Vec<(usize, T)>,
+    pub(super) weights: Vec<T>,
 }
 
 /// Sizes of the blocks of a tile.

@@ -37,15 +37,16 @@ impl Polynomial {
         Polynomial { slots: weights.iter().map(|w| w.0).collect(), powers: weights.chunks(BLOCK).map(block).collect() }
     }
 
-    fn at<T: Real>(&self, theta: f64, weights: &mut Vec<(usize, T)>) {
-        for (slots, powers) in self.slots.chunks(BLOCK).zip(&self.powers) {
+    /// As many weights as there are slots, and zeros behind them.
+    fn at<T: Real>(&self, theta: f64, weights: &mut Vec<T>) {
+        for powers in &self.powers {
             let mut sums = [0.0; BLOCK];
             for power in powers {
                 for (sum, p) in sums.iter_mut().zip(power) {
                     *sum = *sum * theta + p;
                 }
             }
-            weights.extend(slots.iter().zip(sums).map(|(&slot, sum)| (slot, T::from_f64(theta * sum))));
+            weights.extend_from_slice(&sums.map(|sum| T::from_f64(theta * sum)));
         }
     }
 }
@@ -55,8 +56,8 @@ impl Polynomial {
 pub(super) enum Inside<'w, T> {
     /// See [`Dense::Hermite`].
     Hermite { end: usize, theta: f64 },
-    /// Weights of slopes.
-    Weights(&'w [(usize, T)]),
+    /// Slots, and the weights of their slopes; there may be more weights.
+    Weights(&'w [usize], &'w [T]),
 }
 
 /// What an interpolated value is made of.
@@ -95,13 +96,13 @@ impl Dense {
     }
 
     /// The interpolant at `theta` of the step, theta in (0, 1). Its weights stand in the buffer.
-    pub fn at<'w, T: Real>(&self, theta: f64, buffer: &'w mut Vec<(usize, T)>) -> Inside<'w, T> {
+    pub fn at<'w, T: Real>(&'w self, theta: f64, buffer: &'w mut Vec<T>) -> Inside<'w, T> {
         match self {
             Dense::Hermite { end } => Inside::Hermite { end: *end, theta },
             Dense::Polynomial(polynomial) => {
                 buffer.clear();
                 polynomial.at(theta, buffer);
-                Inside::Weights(buffer)
+                Inside::Weights(&polynomial.slots, buffer)
             }
         }
     }
@@ -119,9 +120,9 @@ impl<T: Real> Inside<'_, T> {
                 put(Pull::Slope(0), bar * T::from_f64(bend * (theta - 1.0)));
                 put(Pull::Slope(end), bar * T::from_f64(bend * theta));
             }
-            Inside::Weights(weights) => {
+            Inside::Weights(slots, weights) => {
                 put(Pull::Before, bar);
-                for &(slot, weight) in weights {
+                for (&slot, &weight) in slots.iter().zip(weights) {
                     put(Pull::Slope(slot), bar * weight);
                 }
             }
@@ -146,10 +147,11 @@ impl<T: Real> Inside<'_, T> {
                     put(row, y + blend * chord + bend * bow);
                 }
             }
-            Inside::Weights(weights) => {
+            Inside::Weights(slots, weights) => {
                 for row in 0..step.dim {
                     let k = &step.k[at(row)..];
-                    let sum = weights.iter().fold(T::default(), |sum, &(slot, w)| sum + w * k[slot * stride]);
+                    let terms = slots.iter().zip(weights).map(|(&slot, &w)| w * k[slot * stride]);
+                    let sum = terms.fold(T::default(), |sum, term| sum + term);
                     put(row, step.y[at(row)] + h * sum);
                 }
             }

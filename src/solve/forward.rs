@@ -3,12 +3,12 @@
 use super::batch::{ChunkOut, Plan};
 use super::chunk::{Lane, Sizes, SweepLog, Workspace, panels, tile_panels};
 use super::config::{StepControl, Steps};
-use super::control::{Clock, Law, Verdict};
-use super::failure::{Cause, LaneFailure, SolveError};
-use super::newton::Newton;
+use super::control::{Clock, Law};
+use super::failure::SolveError;
 use super::real::Real;
 use super::rhs::Transposed;
 use super::room::place;
+use super::stages::Tile;
 use super::tape::Tape;
 use super::tile::{self, Lanes, Slopes, Tolerance};
 use crate::backend::{LANES, PANEL};
@@ -39,7 +39,22 @@ pub(super) struct Keep<'a, T: Real> {
     pub tape: Option<(&'a mut Tape<T>, &'a dyn Transposed<T>)>,
     /// Called after each sweep was judged, before its steps are committed.
     pub each: Option<Each<'a, T>>,
+    /// Evaluates the stages of steps in place of the right-hand side; gives its status.
+    pub stage: Option<InPlace<'a, T>>,
 }
+
+/// A stage that is evaluated.
+pub(super) struct StageOf<'a, T> {
+    pub stage: usize,
+    /// The step of each lane; zero if it is finished or padding.
+    pub h: &'a Lanes<T>,
+    pub inputs: &'a [T],
+    pub slopes: &'a mut [T],
+    pub scratch: &'a mut [T],
+    pub panels: usize,
+}
+
+pub(super) type InPlace<'a, T> = &'a mut dyn FnMut(StageOf<'_, T>) -> u32;
 
 /// Looks at a march.
 pub(super) type Each<'a, T> = &'a mut dyn FnMut(&March<'_, '_, T>) -> Result<(), SolveError>;
@@ -100,75 +115,6 @@ pub(super) fn run_chunk<'a, T: Real>(
     }
     march.march()?;
     Ok(march.run)
-}
-
-/// Evaluates a stage: its number, its inputs, where its slopes go.
-pub(super) type Evaluate<'a, T> = &'a mut dyn FnMut(usize, &[T], &mut [T]) -> Result<(), SolveError>;
-
-/// The blocks of one tile: states before and after the step, `[dim][LANES]`, slopes, `[slot][dim][LANES]`, inputs, in which
-/// captures stand, and room for implicit stages.
-pub(super) struct Tile<'a, T> {
-    pub y: &'a [T],
-    pub y_new: &'a mut [T],
-    pub k: &'a mut [T],
-    pub inputs: &'a mut [T],
-    pub newton: &'a mut Newton<T>,
-}
-
-impl<T: Real> Plan<'_, T> {
-    /// All stages of one tile and its new states. `at` gives time and step of a lane, `h` the step again; `first_slopes`:
-    /// whether slot 0 holds the slopes already. Slopes come from `evaluate(stage, inputs, slopes)`.
-    pub(super) fn stages(
-        &self,
-        mut tile: Tile<'_, T>,
-        at: impl Fn(usize) -> (f64, f64),
-        h: &Lanes<T>,
-        first_slopes: bool,
-        panels: usize,
-        evaluate: Evaluate<'_, T>,
-    ) -> Result<(), SolveError> {
-        let (method, map) = (&self.config.method, self.rhs.rows());
-        let (dim, block) = (self.sizes.dim, self.sizes.dim * LANES);
-        let last = method.stages - 1;
-        tile::place_time(tile.inputs, map, panels, |l| at(l).0);
-        self.begin_implicit(&mut tile, h, panels)?;
-        if !first_slopes {
-            tile::place_state(tile.inputs, map, tile.y, panels);
-            evaluate(0, tile.inputs, &mut tile.k[..block])?;
-        }
-        for stage in 1..method.stages {
-            let weights = &self.weights.a[stage];
-            tile::place_time(tile.inputs, map, panels, |l| at(l).0 + method.c[stage] * at(l).1);
-            // The last stage of these methods stands at the new state.
-            let ends = method.fsal && stage == last;
-            if method.is_implicit(stage) {
-                self.implicit_stage(&mut tile, stage, h, panels, evaluate)?;
-                if ends {
-                    tile::advance(tile.y_new, Some, tile.y, Slopes { k: tile.k, dim }, weights, h, panels);
-                }
-                continue;
-            }
-            let (before, here) = tile.k.split_at_mut(stage * block);
-            let slopes = Slopes { k: before, dim };
-            if ends {
-                tile::advance(tile.y_new, Some, tile.y, slopes, weights, h, panels);
-                tile::place_state(tile.inputs, map, tile.y_new, panels);
-            } else {
-                tile::advance(tile.inputs, |row| map.state[row], tile.y, slopes, weights, h, panels);
-            }
-            evaluate(stage, tile.inputs, &mut here[..block])?;
-        }
-        let Tile { y, y_new, k, inputs, .. } = tile;
-        if !method.fsal {
-            tile::advance(y_new, Some, y, Slopes { k, dim }, &self.weights.b, h, panels);
-        }
-        if self.extra_stage {
-            tile::place_state(inputs, map, y_new, panels);
-            tile::place_time(inputs, map, panels, |l| at(l).0 + at(l).1);
-            evaluate(self.end_slot, inputs, &mut k[self.end_slot * block..(self.end_slot + 1) * block])?;
-        }
-        Ok(())
-    }
 }
 
 impl<T: Real> March<'_, '_, T> {
@@ -261,9 +207,16 @@ impl<T: Real> March<'_, '_, T> {
         let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
         tile::place_state(inputs, rhs.rows(), &self.ws.y[tile * sizes.state * LANES..][..block], panels);
         tile::place_time(inputs, rhs.rows(), panels, |l| time(&lanes[l]));
-        let slot = tile * sizes.slots * block;
+        let slopes = &mut self.ws.k[tile * sizes.slots * block..][..block];
         self.run.paid += (panels * PANEL) as u64;
-        status(rhs.eval(inputs, &mut self.ws.k[slot..slot + block], &mut self.ws.scratch, panels))
+        if let Some((tape, rhs)) = &mut self.keep.tape
+            && let Some(record) = tape.room_before(tile)
+        {
+            let result = rhs.record(inputs, record, &mut self.ws.scratch, panels);
+            slopes.copy_from_slice(&record[..block]);
+            return status(result);
+        }
+        status(rhs.eval(inputs, slopes, &mut self.ws.scratch, panels))
     }
 
     /// All stages of one tile, its new states and its errors.
@@ -282,24 +235,29 @@ impl<T: Real> March<'_, '_, T> {
             (lane.t, lane.h)
         };
         let h: Lanes<T> = std::array::from_fn(|l| T::from_f64(at(l).1));
+        let own: Lanes<T> = std::array::from_fn(|l| T::from_f64(lanes[l].h));
         let mut records = match &mut self.keep.tape {
             Some((tape, rhs)) => tape.room(tile).map(|room| (room, *rhs)),
             None => None,
         };
+        let mut in_place = self.keep.stage.as_deref_mut();
         let first_recorded = plan.recorded_stages().start;
         let (scratch, paid) = (&mut self.ws.scratch, &mut self.run.paid);
         // Every way to evaluate a stage gives the same bits.
         let mut evaluate = |stage: usize, inputs: &[T], slopes: &mut [T]| {
             *paid += (panels * PANEL) as u64;
+            if let Some(evaluate) = &mut in_place {
+                return status(evaluate(StageOf { stage, h: &own, inputs, slopes, scratch, panels }));
+            }
             match &mut records {
-                Some((room, rhs)) => {
+                Some((room, rhs)) if !room.is_empty() => {
                     let len = rhs.record_rows() * LANES;
                     let record = &mut room[(stage - first_recorded) * len..(stage - first_recorded + 1) * len];
                     let result = rhs.record(inputs, record, scratch, panels);
                     slopes.copy_from_slice(&record[..block]);
                     status(result)
                 }
-                None => status(rhs.eval(inputs, slopes, scratch, panels)),
+                _ => status(rhs.eval(inputs, slopes, scratch, panels)),
             }
         };
         let newton = &mut self.ws.newton;
@@ -330,90 +288,6 @@ impl<T: Real> March<'_, '_, T> {
             }
         }
         Ok(())
-    }
-
-    /// Decides which steps are accepted; returns an error if a lane cannot go on.
-    fn judge(&mut self) -> Option<SolveError> {
-        let columns = self.columns;
-        let adaptive = self.control.is_some();
-        let max_steps = self.plan.config.max_steps;
-        let dim = self.plan.controlled;
-        // Of implicit stages, lanes have counted the evaluations themselves.
-        let implicit = self.plan.config.method.implicit.as_ref();
-        let counted = implicit.map_or(0, |i| i.stages.iter().filter(|&&implicit| implicit).count());
-        let stages = (self.plan.stages_of_step() - 1 - counted) as u32;
-        let factorisations = u32::from(implicit.is_some());
-        let new_first_stage = !self.first_slopes;
-        let shared = self.control.filter(|c| c.joint).map(|c| {
-            if self.ws.lanes[..columns].iter().any(|lane| !lane.done && lane.stalled) {
-                return (self.shared.stall(), false);
-            }
-            let mut all = (0.0, 0);
-            for (lane, &error) in self.ws.lanes[..columns].iter().zip(&self.ws.errors) {
-                if !lane.done {
-                    all = (c.tolerance.join(all.0, error), all.1 + 1);
-                }
-            }
-            let error = c.tolerance.finish(all.0, dim, all.1);
-            (self.shared.judge(error, &c.law), error.is_finite())
-        });
-        let mut worst: Option<LaneFailure> = None;
-        let mut count = 0;
-        for (lane, &gathered) in self.ws.lanes[..columns].iter_mut().zip(&self.ws.errors) {
-            if lane.done {
-                continue;
-            }
-            // As if alone: a rejected step's first slopes would have been kept.
-            lane.count.evaluations +=
-                stages + u32::from(new_first_stage && !lane.clock.after_rejection) + lane.iterations;
-            lane.count.factorisations += factorisations;
-            let (verdict, finite) = match (&self.control, shared) {
-                (None, _) if lane.stalled => (Verdict::TooSmall, false),
-                (Some(_), None) if lane.stalled => (lane.clock.stall(), false),
-                (None, _) if gathered == 0.0 => (Verdict::Accepted, true),
-                (None, _) => (Verdict::TooSmall, false),
-                (Some(_), Some((verdict, finite))) => {
-                    lane.clock.after_rejection = verdict != Verdict::Accepted;
-                    (verdict, finite)
-                }
-                (Some(c), None) => {
-                    let error = c.tolerance.finish(gathered, dim, 1);
-                    (lane.clock.judge(error, &c.law), error.is_finite())
-                }
-            };
-            lane.accepted = verdict == Verdict::Accepted;
-            lane.count.accepted += u32::from(lane.accepted);
-            lane.count.rejected += u32::from(!lane.accepted);
-            let tries = lane.count.accepted + lane.count.rejected;
-            let finished = lane.accepted && Self::reached_end(&self.control, &self.shared, lane);
-            let cause = match verdict {
-                Verdict::TooSmall if lane.stalled => Some(Cause::NoConvergence),
-                Verdict::TooSmall if finite => Some(Cause::StepTooSmall),
-                Verdict::TooSmall => Some(Cause::NonFinite),
-                Verdict::Accepted | Verdict::Rejected if adaptive && tries >= max_steps && !finished => {
-                    Some(Cause::TooManySteps)
-                }
-                Verdict::Accepted | Verdict::Rejected => None,
-            };
-            if let Some(cause) = cause {
-                count += 1;
-                let progress = ((lane.t - lane.t0) / (lane.t1 - lane.t0)).clamp(0.0, 1.0);
-                let sample = self.base + usize::from(lane.id);
-                let failure = LaneFailure { sample, t: lane.t, h: lane.h, progress, cause, stiff: lane.count.stiff };
-                if worst.as_ref().is_none_or(|w| failure.comes_before(w)) {
-                    worst = Some(failure);
-                }
-            }
-        }
-        worst.map(|worst| SolveError::Failed { worst, count })
-    }
-
-    pub(super) fn reached_end(control: &Option<Control<T>>, shared: &Clock, lane: &Lane) -> bool {
-        match control {
-            None => lane.count.accepted == lane.fixed,
-            Some(c) if c.joint => shared.last,
-            Some(_) => lane.clock.last,
-        }
     }
 
     /// Makes accepted steps the new states, and writes out what has reached its end.

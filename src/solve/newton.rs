@@ -8,10 +8,11 @@
 use super::batch::Plan;
 use super::config::{SolverConfig, Steps};
 use super::failure::SolveError;
-use super::forward::{Evaluate, Tile, status};
+use super::forward::status;
 use super::lu::Lu;
 use super::real::Real;
 use super::rhs::Rhs;
+use super::stages::{Evaluate, Tile};
 use super::tile::{self, Lanes, Slopes, Tolerance};
 use crate::backend::{LANES, PANEL};
 use crate::solve::Norm;

@@ -12,8 +12,8 @@ use super::batch::Plan;
 use super::config::{ConfigError, Steps};
 use super::dense::Dense;
 use super::failure::SolveError;
-use super::forward::{Evaluate, Tile};
 use super::real::Real;
+use super::stages::{Evaluate, Tile};
 use super::tile::{self, Lanes, Slopes};
 use crate::backend::{LANES, PANEL};
 
@@ -85,16 +85,10 @@ impl<T: Real> Plan<'_, T> {
         inputs: &mut [T],
         evaluate: Evaluate<'_, T>,
     ) -> Result<(), SolveError> {
-        let (method, map, dim) = (&self.config.method, self.rhs.rows(), self.sizes.dim);
-        let block = dim * LANES;
+        let (method, map, block) = (&self.config.method, self.rhs.rows(), self.sizes.dim * LANES);
         for stage in usize::from(step.first_slopes)..step.stages {
             let (before, here) = k.split_at_mut(stage * block);
-            if stage == 0 {
-                tile::place_state(inputs, map, step.from, step.panels);
-            } else {
-                let (slopes, weights) = (Slopes { k: before, dim }, &self.weights.a[stage]);
-                tile::advance(inputs, |row| map.state[row], step.from, slopes, weights, step.h, step.panels);
-            }
+            self.place_stage(inputs, stage, step.from, before, step.h, step.panels);
             tile::place_time(inputs, map, step.panels, |l| {
                 let (t, h) = (step.at)(l);
                 t + method.c[stage] * h

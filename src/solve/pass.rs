@@ -43,18 +43,33 @@ pub(super) struct Site<'a> {
     /// Lanes whose step was taken, and the first of them.
     pub taken: &'a [bool; LANES],
     pub first: usize,
-    /// Whether a lane tried a step in vain: what it tried, and what its stand-ins tried, may not be finite.
-    pub in_vain: bool,
 }
 
 /// The record of a stage.
 pub(super) enum Record<'a, T> {
-    /// On the tape.
-    Kept(&'a mut [T]),
+    /// On the tape, and whether it is sound in every lane.
+    Kept(&'a mut [T], bool),
     /// To be made.
     Again,
     /// Made, of that number in the room.
     Made(usize),
+}
+
+/// Records a stage from its inputs, with copies of a lane that took its step where none was taken: whatever such lanes hold may not
+/// be finite.
+pub(super) fn record_stage<T: Real>(
+    rhs: &dyn Transposed<T>,
+    (inputs, covered): (&[T], &mut [T]),
+    site: &Site<'_>,
+    (record, slopes): (&mut [T], &mut [T]),
+    scratch: &mut [T],
+) -> Result<(), SolveError> {
+    let covered = &mut covered[..inputs.len()];
+    covered.copy_from_slice(inputs);
+    cover(covered, site.taken, site.first, site.panels);
+    status(rhs.record(covered, record, scratch, site.panels))?;
+    slopes.copy_from_slice(&record[..slopes.len()]);
+    Ok(())
 }
 
 impl<T: Real> Pass<'_, '_, T> {
@@ -125,27 +140,27 @@ impl<T: Real> Pass<'_, '_, T> {
         c: f64,
         moved: &mut [[f64; LANES]; 2],
     ) -> Result<(), SolveError> {
-        let &Site { tile, panels, taken, first, in_vain } = site;
+        let &Site { tile, panels, taken, first } = site;
         let (rows, caps) = (self.plan.sizes.rows, self.rhs.caps());
         let Room { inputs, covered, record: own, bars, slope, scratch, here, .. } = &mut *self.room;
         let inputs = &inputs[tile * rows * LANES..(tile + 1) * rows * LANES];
         let active = taken[..panels * PANEL].iter().filter(|&&t| t).count() as u64;
-        // Lanes without a step are replaced by copies of one that took it. Their records are those of stand-ins, sound unless
-        // something was tried in vain.
+        // Lanes without a step are replaced by copies of one that took it.
         covered[..inputs.len()].copy_from_slice(inputs);
         let inputs = &mut covered[..inputs.len()];
         cover(inputs, taken, first, panels);
         let record = match record {
-            Record::Kept(record) => {
-                if in_vain {
+            Record::Kept(record, sound) => {
+                if !sound {
                     cover(record, taken, first, panels);
                 }
                 record
             }
             Record::Again => {
                 self.run.again += active;
+                let own = &mut own[..self.rhs.record_rows() * LANES];
                 status(self.rhs.record(inputs, own, scratch, panels))?;
-                &mut own[..]
+                own
             }
             Record::Made(number) => {
                 let len = self.rhs.record_rows() * LANES;

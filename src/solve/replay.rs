@@ -7,18 +7,19 @@ use super::backward::BackRun;
 use super::batch::Plan;
 use super::chunk::tile_panels;
 use super::failure::SolveError;
-use super::forward::{Tile, status};
+use super::forward::status;
 use super::newton::Newton;
 use super::real::Real;
 use super::rhs::Transposed;
 use super::room::place;
+use super::stages::Tile;
 use super::tape::Tape;
 use super::tile::{self, Lanes};
 use crate::backend::LANES;
 
 impl<T: Real> Plan<'_, T> {
-    /// Marches from the last snapshot before sweep `upto` up to it, and keeps on the tape what it is to keep, the last sweep
-    /// at least.
+    /// Marches from the last snapshot before sweep `upto` to the last sweep before it, and keeps on the tape what it is to keep,
+    /// the state before that sweep at least.
     pub(super) fn replay(
         &self,
         rhs: &dyn Transposed<T>,
@@ -70,7 +71,10 @@ impl<T: Real> Plan<'_, T> {
                 }
                 captured = true;
             }
-            let first_slopes = !tape.log.sweeps[sweep].first_stage;
+            tape.keep_again(sweep, &y, &k, ids.len(), sizes);
+            if sweep + 1 == upto {
+                break;
+            }
             for (tile, panels) in tile_panels(ids.len()) {
                 let first = columns.start + tile * LANES;
                 let used = (columns.end - first).min(LANES);
@@ -91,10 +95,9 @@ impl<T: Real> Plan<'_, T> {
                     stages += 1;
                     status(rhs.eval(inputs, slopes, scratch, panels))
                 };
-                self.stages(blocks, at, &h, first_slopes, panels, &mut evaluate)?;
+                self.stages(blocks, at, &h, self.reuses_end(), panels, &mut evaluate)?;
                 run.again += stages * used as u64;
             }
-            tape.keep_again(sweep, &y, &k, ids.len(), sizes);
             for (tile, panels) in tile_panels(ids.len()) {
                 let first = columns.start + tile * LANES;
                 let mask: [bool; LANES] =

@@ -4,6 +4,7 @@
 
 use super::chunk::Sizes;
 use super::lu::Lu;
+use super::newton::Newton;
 use super::real::Real;
 use super::rhs::Transposed;
 use crate::backend::{LANES, PANEL};
@@ -35,21 +36,22 @@ pub struct Room<T> {
     pub(super) inputs: Vec<T>,
     /// The input block of a stage.
     pub(super) covered: Vec<T>,
-    /// Records of stages, one behind the other: of one stage, or of a step that is undone.
+    /// Records of the stages of a step, one behind the other.
     pub(super) record: Vec<T>,
     pub(super) bars: Vec<T>,
     /// What stages collect, not yet multiplied with the step. `[slot][dim][LANES]`
     pub(super) collected: Vec<T>,
     pub(super) slope: Vec<T>,
     pub(super) y_new: Vec<T>,
-    /// Slopes of a step that is undone, and the states before it.
+    /// Slopes of a step that is made again or undone, and the states before one that is undone.
     pub(super) k: Vec<T>,
     pub(super) undone: Vec<T>,
     /// Cotangents of the states before a step that do not come through stages. `[state][LANES]`
     pub(super) before: Vec<T>,
     /// Weights of an interpolant.
-    pub(super) weights: Vec<(usize, T)>,
+    pub(super) weights: Vec<T>,
     pub(super) scratch: Vec<T>,
+    pub(super) newton: Newton<T>,
     /// Matrices of an implicit stage, and scratch of their Jacobian.
     pub(super) lu: Lu<T>,
     pub(super) jacobian: Vec<T>,
@@ -73,24 +75,25 @@ impl<T: Real> Room<T> {
         &self.home.pair
     }
 
-    /// The sizes that a chunk of `tiles` tiles needs; `slots` of slopes; columns begin with zeros. `undone`: stages of a step
-    /// that is undone.
+    /// The sizes that a chunk of `tiles` tiles needs; `slots` of slopes, records of `stages` stages; columns begin with zeros.
+    /// `undone`: whether steps are undone.
     pub(super) fn fit_all(
         &mut self,
         tiles: usize,
         sizes: Sizes,
         slots: usize,
-        undone: Option<usize>,
+        stages: usize,
+        undone: bool,
         rhs: &dyn Transposed<T>,
     ) {
-        self.home.fit(tiles, sizes, undone.is_some(), rhs.caps());
-        self.here.fit(tiles, sizes, undone.is_some(), rhs.caps());
-        fit(&mut self.k, undone.map_or(0, |_| slots * sizes.dim * LANES));
-        fit(&mut self.undone, undone.map_or(0, |_| sizes.state * LANES));
+        self.home.fit(tiles, sizes, undone, rhs.caps());
+        self.here.fit(tiles, sizes, undone, rhs.caps());
+        fit(&mut self.k, sizes.slots * sizes.dim * LANES);
+        fit(&mut self.undone, if undone { sizes.state * LANES } else { 0 });
         fit(&mut self.before, sizes.state * LANES);
         fit(&mut self.inputs, tiles * sizes.rows * LANES);
         fit(&mut self.covered, sizes.rows * LANES);
-        fit(&mut self.record, undone.unwrap_or(1) * rhs.record_rows() * LANES);
+        fit(&mut self.record, stages * rhs.record_rows() * LANES);
         fit(&mut self.bars, rhs.bars().rows * LANES);
         fit(&mut self.collected, slots * sizes.dim * LANES);
         fit(&mut self.slope, sizes.dim * LANES);

@@ -74,8 +74,11 @@ impl<T: Real> March<'_, '_, T> {
         }
     }
 
-    /// Evaluates the first slopes; with error control, chooses the first steps.
+    /// Evaluates the first slopes, if anything but the first step needs them; with error control, chooses the first steps.
     pub(super) fn start(&mut self) -> Result<(), SolveError> {
+        if self.control.is_none() && !self.plan.reuses_end() {
+            return Ok(());
+        }
         for (tile, panels) in tile_panels(self.columns) {
             self.first_stage(tile, panels, |lane| lane.t0)?;
         }

@@ -4,19 +4,40 @@
 //! would have got, `held` until then. An implicit stage is differentiated at its solution (implicit function theorem), whatever the
 //! iteration that found it.
 
+use super::chunk::TileSteps;
 use super::dense::Pull;
 use super::failure::SolveError;
+use super::forward::status;
 use super::newton::factorise;
-use super::pass::{Of, Pass, Record, Site};
+use super::pass::{Of, Pass, Record, Site, record_stage};
 use super::real::Real;
 use super::room::{Room, cover, place};
+use super::stages::Tile;
 use super::tape::{Seen, Tape};
 use super::tile::{self, Lanes, Slopes};
 use crate::backend::{LANES, PANEL};
 
-/// The record of a stage of a kept tile, if it has one.
-fn recorded<T: Real>(tape: &mut Tape<T>, kept: usize, stage: Option<usize>) -> Record<'_, T> {
-    stage.and_then(|stage| tape.record(kept, stage)).map_or(Record::Again, Record::Kept)
+/// Where a step stands on the tape.
+#[derive(Clone, Copy)]
+struct Kept {
+    tile: usize,
+    /// Whether its slopes and records are there; else they are in the room.
+    whole: bool,
+    /// Whether records are sound in every lane: no step was tried in vain.
+    sound: bool,
+}
+
+impl Kept {
+    /// The record of a stage, of that number among those that are recorded.
+    fn record<T: Real>(self, tape: &mut Tape<T>, stage: usize) -> Record<'_, T> {
+        if tape.shape.stages == 0 {
+            return Record::Again;
+        }
+        if !self.whole {
+            return Record::Made(stage);
+        }
+        tape.record(self.tile, stage).map_or(Record::Again, |record| Record::Kept(record, self.sound))
+    }
 }
 
 impl<T: Real> Pass<'_, '_, T> {
@@ -36,11 +57,18 @@ impl<T: Real> Pass<'_, '_, T> {
         let (taken, t, step) = (steps.taken, steps.t, steps.h);
         let lanes = || (0..LANES).filter(|&l| taken[l]);
         let spans = if self.times { self.spans(&steps) } else { Vec::new() };
-        let site = Site { tile, panels, taken: &taken, first: steps.first, in_vain: steps.in_vain() };
+        let site = Site { tile, panels, taken: &taken, first: steps.first };
         let h: Lanes<T> = steps.sizes();
-        let kept = tape.tiles[sweep - tape.from].start + tile;
-        let first_stage = tape.log.sweeps[sweep].first_stage;
-        let seen = tape.seen_in(sweep, tile, &steps);
+        let number = tape.tiles[sweep - tape.from].start + tile;
+        let kept = Kept { tile: number, whole: tape.is_whole(number), sound: !steps.in_vain() };
+        if !kept.whole {
+            self.remake(tape, number, &site, &steps)?;
+        }
+        // A first stage that was evaluated before the first sweep, and whether samples stand now as they stood then.
+        let early = kept.whole && !plan.reuses_end() && !tape.log.sweeps[sweep].first_stage;
+        let in_order =
+            early && tape.log.id[tape.log.sweeps[sweep].columns.clone()].iter().zip(0..).all(|(&a, b)| a == b);
+        let ids = tape.log.sweeps[sweep].columns.start;
         self.room.collected.fill(T::default());
         let mut before = std::mem::take(&mut self.room.before);
         before.fill(T::default());
@@ -59,16 +87,22 @@ impl<T: Real> Pass<'_, '_, T> {
                 }
             }
         }
-        for (seen, id) in &seen {
-            end_wanted |= self.observe(tile, *seen, *id, step[seen.column % LANES], &mut before, observed);
+        let mut any = false;
+        for seen in tape.seen[tape.seen_in(sweep)].iter().filter(|s| s.column / LANES == tile) {
+            any = true;
+            let id = usize::from(tape.log.id[ids + seen.column]);
+            end_wanted |= self.observe(tile, *seen, id, step[seen.column % LANES], &mut before, observed);
         }
 
         // Sums over stages of time's cotangents, and of them times where the stage stands in the step.
         let mut moved = [[0.0; LANES]; 2];
         let stages = plan.recorded_stages();
+        let implicit = method.implicit.is_some();
         if end_wanted || ends_implicit {
-            self.end_inputs(tape, kept, &site, &h);
             self.place_time(tile, panels, |l| t[l] + step[l]);
+            if implicit {
+                self.end_inputs(tape, kept, &site, &h);
+            }
             if ends_implicit {
                 let y = &self.room.here.y[tile * block..(tile + 1) * block];
                 let gamma = T::from_f64(method.implicit.as_ref().map_or(0.0, |i| i.gamma));
@@ -77,8 +111,8 @@ impl<T: Real> Pass<'_, '_, T> {
                 }
                 self.implicit(&site, &h)?;
             }
-            let record = stages.end - 1 - stages.start;
-            self.transpose(recorded(tape, kept, Some(record)), &site, 1.0, &mut moved)?;
+            let record = kept.record(tape, stages.len() - 1);
+            self.transpose(record, &site, 1.0, &mut moved)?;
             self.gather(tile, 0, panels);
         }
         // The new state is a sum over stages.
@@ -87,22 +121,20 @@ impl<T: Real> Pass<'_, '_, T> {
         let owned = if plan.reuses_end() { 1..last + usize::from(!method.fsal) } else { 0..method.stages };
         for stage in owned.rev() {
             self.slope_of(stage, panels, &h);
-            let k = &tape.k[kept * sizes.slots * block..(kept + 1) * sizes.slots * block];
-            let y = &tape.y[kept * block..(kept + 1) * block];
-            let inputs = &mut self.room.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
-            let rows = self.rhs.rows();
-            if stage == 0 {
-                tile::place_state(inputs, rows, y, panels);
-            } else {
-                let slopes = Slopes { k, dim };
-                tile::advance(inputs, |row| rows.state[row], y, slopes, &plan.weights.a[stage], &h, panels);
-            }
             self.place_time(tile, panels, |l| t[l] + method.c[stage] * step[l]);
+            // A record is all that a transpose reads of a state.
+            if implicit || (stage == 0 && early) {
+                self.stage_inputs(tape, kept, stage, &site, &h);
+            }
             if method.is_implicit(stage) {
                 self.implicit(&site, &h)?;
             }
-            let record = (stage > 0 || first_stage).then(|| stage - stages.start);
-            self.transpose(recorded(tape, kept, record), &site, method.c[stage], &mut moved)?;
+            let record = match (stage == 0 && early, in_order) {
+                (true, true) => tape.record_before(tile).map_or(Record::Again, |record| Record::Kept(record, false)),
+                (true, false) => Record::Again,
+                (false, _) => kept.record(tape, stage - stages.start),
+            };
+            self.transpose(record, &site, method.c[stage], &mut moved)?;
             self.gather(tile, 0, panels);
             self.collect(tile, panels, 0, &plan.weights.a[stage], Of::Stage);
         }
@@ -117,7 +149,7 @@ impl<T: Real> Pass<'_, '_, T> {
         for lane in lanes() {
             self.room.here.stepped[tile * LANES + lane] = true;
         }
-        if !seen.is_empty() {
+        if any {
             let y = &mut self.room.here.y[tile * block..(tile + 1) * block];
             y.iter_mut().zip(&before).for_each(|(y, b)| *y = *y + *b);
         }
@@ -125,9 +157,8 @@ impl<T: Real> Pass<'_, '_, T> {
         if self.times {
             for lane in lanes() {
                 let mut by_step = moved[1][lane];
-                for (slot, k) in
-                    tape.k[kept * sizes.slots * block..].chunks_exact(block).take(plan.end_slot + 1).enumerate()
-                {
+                let k = if kept.whole { tape.slopes(number) } else { &self.room.k[..] };
+                for (slot, k) in k.chunks_exact(block).take(plan.end_slot + 1).enumerate() {
                     for row in 0..dim {
                         let at = row * LANES + lane;
                         by_step += k[at].to_f64() * self.room.collected[slot * block + at].to_f64();
@@ -171,7 +202,7 @@ impl<T: Real> Pass<'_, '_, T> {
     }
 
     /// The first slopes of samples that have taken a step.
-    pub(super) fn start(&mut self, tile: usize, panels: usize) -> Result<(), SolveError> {
+    pub(super) fn start(&mut self, tape: &mut Tape<T>, tile: usize, panels: usize) -> Result<(), SolveError> {
         let plan = self.plan;
         let (sizes, block) = (plan.sizes, plan.sizes.dim * LANES);
         let taken: [bool; LANES] =
@@ -189,8 +220,9 @@ impl<T: Real> Pass<'_, '_, T> {
         let base = self.base;
         self.place_time(tile, panels, |l| plan.problem.span((base + tile * LANES + l).min(last)).0);
         let mut moved = [[0.0; LANES]; 2];
-        let site = Site { tile, panels, taken: &taken, first, in_vain: false };
-        self.transpose(Record::Again, &site, 0.0, &mut moved)?;
+        let site = Site { tile, panels, taken: &taken, first };
+        let record = tape.record_before(tile).map_or(Record::Again, |record| Record::Kept(record, false));
+        self.transpose(record, &site, 0.0, &mut moved)?;
         self.gather(tile, 0, panels);
         if self.times {
             for lane in (0..LANES).filter(|&l| taken[l]) {
@@ -216,16 +248,59 @@ impl<T: Real> Pass<'_, '_, T> {
     }
 
     /// The inputs of the slope at the end of the step.
-    fn end_inputs(&mut self, tape: &Tape<T>, kept: usize, site: &Site<'_>, h: &Lanes<T>) {
-        let plan = self.plan;
-        let (sizes, method) = (plan.sizes, &plan.config.method);
-        let block = sizes.dim * LANES;
-        let k = &tape.k[kept * sizes.slots * block..(kept + 1) * sizes.slots * block];
-        let y = &tape.y[kept * block..(kept + 1) * block];
+    fn end_inputs(&mut self, tape: &Tape<T>, kept: Kept, site: &Site<'_>, h: &Lanes<T>) {
+        let (plan, sizes) = (self.plan, self.plan.sizes);
+        let method = &plan.config.method;
+        let Room { y_new, inputs, k, .. } = &mut *self.room;
+        let k = if kept.whole { tape.slopes(kept.tile) } else { k };
         let weights = if method.fsal { &plan.weights.a[method.stages - 1] } else { &plan.weights.b };
-        let y_new = &mut self.room.y_new;
-        tile::advance(y_new, Some, y, Slopes { k, dim: sizes.dim }, weights, h, site.panels);
-        let inputs = &mut self.room.inputs[site.tile * sizes.rows * LANES..(site.tile + 1) * sizes.rows * LANES];
+        tile::advance(y_new, Some, tape.states(kept.tile), Slopes { k, dim: sizes.dim }, weights, h, site.panels);
+        let inputs = &mut inputs[site.tile * sizes.rows * LANES..(site.tile + 1) * sizes.rows * LANES];
         tile::place_state(inputs, self.rhs.rows(), y_new, site.panels);
+    }
+
+    /// The inputs of a stage, but for its time.
+    fn stage_inputs(&mut self, tape: &Tape<T>, kept: Kept, stage: usize, site: &Site<'_>, h: &Lanes<T>) {
+        let rows = self.plan.sizes.rows;
+        let Room { inputs, k, .. } = &mut *self.room;
+        let k = if kept.whole { tape.slopes(kept.tile) } else { k };
+        let inputs = &mut inputs[site.tile * rows * LANES..(site.tile + 1) * rows * LANES];
+        self.plan.place_stage(inputs, stage, tape.states(kept.tile), k, h, site.panels);
+    }
+
+    /// Makes the step of a kept tile again: slopes, and records of explicit methods.
+    fn remake(
+        &mut self,
+        tape: &Tape<T>,
+        kept: usize,
+        site: &Site<'_>,
+        steps: &TileSteps<'_>,
+    ) -> Result<(), SolveError> {
+        let (plan, rhs, panels) = (self.plan, self.rhs, site.panels);
+        let (sizes, block, len) = (plan.sizes, plan.sizes.dim * LANES, rhs.record_rows() * LANES);
+        let (first, implicit) = (plan.recorded_stages().start, plan.config.method.implicit.is_some());
+        let Room { inputs, covered, record, k, y_new, scratch, newton, .. } = &mut *self.room;
+        let inputs = &mut inputs[site.tile * sizes.rows * LANES..(site.tile + 1) * sizes.rows * LANES];
+        if let Some(slopes) = tape.slopes_before(kept) {
+            k[..block].copy_from_slice(slopes);
+        }
+        let mut again = 0;
+        let mut evaluate = |stage: usize, inputs: &[T], slopes: &mut [T]| {
+            again += 1;
+            if implicit {
+                return status(rhs.eval(inputs, slopes, scratch, panels));
+            }
+            let record = &mut record[(stage - first) * len..(stage - first + 1) * len];
+            record_stage(rhs, (inputs, covered), site, (record, slopes), scratch)
+        };
+        let at = |l: usize| {
+            let l = if site.taken[l] { l } else { site.first };
+            (steps.t[l], steps.h[l])
+        };
+        let h: Lanes<T> = std::array::from_fn(|l| T::from_f64(at(l).1));
+        let tile = Tile { y: tape.states(kept), y_new, k, inputs, newton };
+        plan.stages(tile, at, &h, plan.reuses_end(), panels, &mut evaluate)?;
+        self.run.again += again * steps.lanes().count() as u64;
+        Ok(())
     }
 }

@@ -191,15 +191,7 @@ pub(super) fn size<T: Real>(
     tolerance: Tolerance<T>,
     panels: usize,
 ) -> Lanes<T> {
-    let mut gathered = [T::default(); LANES];
-    for row in 0..dim {
-        for (lane, g) in gathered.iter_mut().enumerate().take(panels * PANEL) {
-            let at = row * LANES + lane;
-            let value = base.map_or(x[at], |b| x[at] - b[at]);
-            *g = gather(tolerance.norm, *g, value / tolerance.unit(y[at].abs()));
-        }
-    }
-    gathered
+    measure(|_, at| base.map_or(x[at], |b| x[at] - b[at]), y, dim, tolerance, panels)
 }
 
 /// For each lane, the gathered size of `h factor x` in units of the tolerance at `y`.
@@ -212,11 +204,22 @@ pub(super) fn scaled_size<T: Real>(
     tolerance: Tolerance<T>,
     panels: usize,
 ) -> Lanes<T> {
+    measure(|lane, at| h[lane] * factor * x[at], y, dim, tolerance, panels)
+}
+
+/// For each lane, the gathered size of `value(lane, place in the block)` in units of the tolerance at `y`.
+fn measure<T: Real>(
+    value: impl Fn(usize, usize) -> T,
+    y: &[T],
+    dim: usize,
+    tolerance: Tolerance<T>,
+    panels: usize,
+) -> Lanes<T> {
     let mut gathered = [T::default(); LANES];
     for row in 0..dim {
         for (lane, g) in gathered.iter_mut().enumerate().take(panels * PANEL) {
             let at = row * LANES + lane;
-            *g = gather(tolerance.norm, *g, (h[lane] * factor * x[at]) / tolerance.unit(y[at].abs()));
+            *g = gather(tolerance.norm, *g, value(lane, at) / tolerance.unit(y[at].abs()));
         }
     }
     gathered

@@ -6,11 +6,10 @@
 
 use super::dense::Pull;
 use super::failure::SolveError;
-use super::forward::status;
 use super::pair::{Increment, Pair};
-use super::pass::{Of, Pass, Record, Site};
+use super::pass::{Of, Pass, Record, Site, record_stage};
 use super::real::Real;
-use super::room::{Room, cover, place};
+use super::room::{Room, place};
 use super::tape::{Seen, Tape};
 use super::tile::{self, Lanes};
 use crate::backend::LANES;
@@ -37,9 +36,9 @@ impl<T: Real> Pass<'_, '_, T> {
         let Some(steps) = tape.log.tile(sweep, tile) else { return Ok(()) };
         let (plan, block) = (self.plan, self.plan.sizes.dim * LANES);
         let method = &plan.config.method;
-        let site = Site { tile, panels, taken: &steps.taken, first: steps.first, in_vain: steps.in_vain() };
+        let site = Site { tile, panels, taken: &steps.taken, first: steps.first };
         let spans = if self.times { self.spans(&steps) } else { Vec::new() };
-        let seen = tape.seen_in(sweep, tile, &steps);
+        let ids = tape.log.sweeps[sweep].columns.start;
         let state = self.rows_of(tile, 0) * LANES..self.rows_of(tile, 2) * LANES;
         let h: Lanes<T> = steps.sizes();
         let back: Lanes<T> = h.map(|h| T::default() - h);
@@ -47,8 +46,11 @@ impl<T: Real> Pass<'_, '_, T> {
         let mut before = std::mem::take(&mut self.room.before);
         before.fill(T::default());
         let mut pulled = 0;
-        for (seen, id) in &seen {
-            pulled = pulled.max(self.observe_pair(tile, *seen, *id, &mut before, observed));
+        let mut any = false;
+        for seen in tape.seen[tape.seen_in(sweep)].iter().filter(|s| s.column / LANES == tile) {
+            any = true;
+            let id = usize::from(tape.log.id[ids + seen.column]);
+            pulled = pulled.max(self.observe_pair(tile, *seen, id, &mut before, observed));
         }
 
         let (t, step) = (steps.t, steps.h);
@@ -92,7 +94,7 @@ impl<T: Real> Pass<'_, '_, T> {
         let of_first = self.pull_half(&ahead, &site)?;
 
         let Room { here, undone, .. } = &mut *self.room;
-        if !seen.is_empty() {
+        if any {
             here.y[state.clone()].iter_mut().zip(&before).for_each(|(bar, &part)| *bar = *bar + part);
         }
         tile::commit(&mut here.pair[state], undone, site.taken, plan.sizes.state, panels);
@@ -121,14 +123,8 @@ impl<T: Real> Pass<'_, '_, T> {
         let step =
             Increment { from, at: &half.at, h: half.h, stages: half.stages, first_slopes: false, panels: site.panels };
         plan.increment(step, &mut k[half.first * block..], inputs, &mut |stage, inputs, slopes| {
-            // Whatever lanes without a step hold may not be finite.
-            covered[..inputs.len()].copy_from_slice(inputs);
-            let inputs = &mut covered[..inputs.len()];
-            cover(inputs, site.taken, site.first, site.panels);
             let record = &mut record[stage * len..(stage + 1) * len];
-            let result = rhs.record(inputs, record, scratch, site.panels);
-            slopes.copy_from_slice(&record[..block]);
-            status(result)
+            record_stage(rhs, (inputs, covered), site, (record, slopes), scratch)
         })?;
         self.run.again += (half.stages * site.taken.iter().filter(|&&t| t).count()) as u64;
         Ok(())

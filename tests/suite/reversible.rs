@@ -1,6 +1,6 @@
 //! Laws of the reversible scheme, on a field in plain Rust: its transpose against dual numbers, its order, its way back.
 
-use crate::backward::{Case, DIM, adaptive, differences, pairs, run, weight};
+use crate::backward::{Case, DIM, adaptive, differences, pairs, run, samples_are_alone, weight};
 use crate::solve::config;
 use crate::tableaux;
 use flowc::backend::LANES;
@@ -203,20 +203,7 @@ fn memory_does_not_grow_but_for_the_sizes_of_steps() {
 #[test]
 fn a_sample_is_undone_the_same_alone() {
     let case = reversible(150, &tableaux::dopri5(), adaptive(1e-7));
-    let all = run::<f64>(&case, 0, true);
-    for i in [0, 3, 17, 64, 149] {
-        let alone = Case {
-            y0: case.y0[i * DIM..(i + 1) * DIM].to_vec(),
-            captures: vec![case.captures[i]],
-            t0: vec![case.t0[i]],
-            t1: vec![case.t1[i]],
-            first: i,
-            ..case.clone()
-        };
-        let found = run::<f64>(&alone, 0, true);
-        assert_eq!(found.y0, all.y0[i * DIM..(i + 1) * DIM]);
-        assert_eq!((found.captures[0], found.t0[0], found.t1[0]), (all.captures[i], all.t0[i], all.t1[i]));
-    }
+    samples_are_alone(&case);
 }
 
 /// A span without length is no step; a coupling that cannot be undone is refused.
