@@ -46,10 +46,11 @@ impl DrawFeed {
 }
 
 /// Writes rows of samples, row-major `[sample][element]`, to the lanes of `out`, `[element][LANES]`; lanes beyond the last
-/// sample repeat it.
+/// sample repeat it, to the end of its panel.
 pub fn transpose<T: Copy>(samples: &[T], width: usize, out: &mut [T]) {
-    for lane in 0..LANES {
-        let sample = lane.min(samples.len() / width - 1);
+    let count = samples.len() / width;
+    for lane in 0..panels(count) * PANEL {
+        let sample = lane.min(count - 1);
         for (element, &x) in samples[sample * width..(sample + 1) * width].iter().enumerate() {
             out[element * LANES + lane] = x;
         }

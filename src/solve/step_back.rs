@@ -176,6 +176,7 @@ impl<T: Real> Pass<'_, '_, T> {
         let (block, lane) = (dim * LANES, seen.column % LANES);
         let rows = plan.problem.observe.count() * dim;
         let mut end = false;
+        let (step, end_slot) = (T::from_f64(h), plan.reuses_end().then_some(plan.end_slot));
         let mut buffer = std::mem::take(&mut self.room.weights);
         let inside = seen.theta.map(|theta| plan.dense.at(theta, &mut buffer));
         for row in 0..dim {
@@ -190,8 +191,8 @@ impl<T: Real> Pass<'_, '_, T> {
             inside.pull(bar, |what, part| match what {
                 Pull::After => *after = *after + part,
                 Pull::Before => before[at] = before[at] + part,
-                Pull::Slope(slot) if slot == plan.end_slot && plan.reuses_end() => {
-                    slope[at] = slope[at] + part * T::from_f64(h);
+                Pull::Slope(slot) if Some(slot) == end_slot => {
+                    slope[at] = slope[at] + part * step;
                     end = true;
                 }
                 Pull::Slope(slot) => collected[slot * block + at] = collected[slot * block + at] + part,

@@ -35,9 +35,11 @@ pub struct Tape<T> {
     k: Vec<T>,
     records: Vec<T>,
     whole: usize,
-    /// Records of the slopes at the initial states, `[tile][record row][LANES]`, samples in order, and tiles that have such.
+    /// Records of the slopes at the initial states, `[tile][record row][LANES]`, samples in order: tiles that have such slopes,
+    /// and those that have a record.
     first: Vec<T>,
     starts: usize,
+    starts_kept: usize,
     /// Observations written in each sweep: the end of each sweep's part. The first part is before any sweep.
     pub(super) seen: Vec<Seen>,
     pub(super) seen_until: Vec<usize>,
@@ -102,8 +104,7 @@ impl<T: Real> Tape<T> {
     pub(super) fn begin(&mut self, shape: Shape) {
         self.log.clear();
         self.restart(0);
-        self.first.clear();
-        self.starts = 0;
+        (self.starts, self.starts_kept) = (0, 0);
         self.seen.clear();
         self.seen_until.clear();
         self.snapshots.clear();
@@ -127,7 +128,7 @@ impl<T: Real> Tape<T> {
     pub(super) fn room(&mut self, tile: usize) -> Option<&mut [T]> {
         let number = self.kept() + tile;
         let len = self.shape.stages * self.shape.record;
-        let all = self.first.len() + (number + 1) * (len + self.shape.slots * self.shape.block);
+        let all = self.starts_kept * self.shape.record + (number + 1) * (len + self.shape.slots * self.shape.block);
         if number != self.whole || all > self.budget {
             return None;
         }
@@ -142,17 +143,20 @@ impl<T: Real> Tape<T> {
     pub(super) fn room_before(&mut self, tile: usize) -> Option<&mut [T]> {
         let (from, to) = (tile * self.shape.record, (tile + 1) * self.shape.record);
         self.starts = tile + 1;
-        if from == to || self.first.len() != from || to > self.budget {
+        if from == to || self.starts_kept != tile || to > self.budget {
             return None;
         }
-        self.first.resize(to, T::default());
-        Some(&mut self.first[from..])
+        self.starts_kept += 1;
+        if self.first.len() < to {
+            self.first.resize(to, T::default());
+        }
+        Some(&mut self.first[from..to])
     }
 
     /// The record of the slopes at a tile's initial states.
     pub(super) fn record_before(&mut self, tile: usize) -> Option<&mut [T]> {
         let (from, to) = (tile * self.shape.record, (tile + 1) * self.shape.record);
-        if from == to { None } else { self.first.get_mut(from..to) }
+        if tile < self.starts_kept { self.first.get_mut(from..to) } else { None }
     }
 
     /// Whether the states of a sweep are kept.
@@ -308,7 +312,8 @@ impl<T: Real> Tape<T> {
         let snapshots: usize = self.snapshots.iter().map(|s| s.y.len() + s.slopes.len()).sum();
         let records = self.whole * self.shape.stages * self.shape.record;
         let slopes = self.first_slopes.len() + self.k.len();
-        let scalars = self.y.len() + slopes + records + self.first.len() + snapshots + self.ends.len();
+        let scalars =
+            self.y.len() + slopes + records + self.starts_kept * self.shape.record + snapshots + self.ends.len();
         scalars * size_of::<T>() + self.steps_bytes()
     }
 
