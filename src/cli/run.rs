@@ -274,8 +274,11 @@ fn expect_failed(e: &Expectation, span: Span) -> Diagnostic {
     let claim = e.text.trim_start_matches("expect").trim();
     let message = format!("`{claim}` does not hold");
     let label = format!("{} against {}", number(e.left), number(e.right));
-    let d = Diagnostic::new(Code::ExpectFailed, message, span, label);
-    d.help("a result has an error of its own: see it in the report before training longer or moving the bound")
+    let known = [e.left, e.right].iter().flatten().all(|x| !x.is_nan());
+    Diagnostic::new(Code::ExpectFailed, message, span, label).help(match known {
+        true => "a result has an error of its own: see it in the report before training longer or moving the bound",
+        false => "one of the results is not finite, or has no floor or no standard error: see the table",
+    })
 }
 
 pub fn complain_in(d: &Diagnostic, sources: &crate::source::SourceMap) {

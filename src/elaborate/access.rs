@@ -1,8 +1,8 @@
 //! What the plan asks of a program under construction.
 
 use super::settled::is_bound;
-use super::value::Value;
-use super::{Args, Elaborator, Reported, Res, errors};
+use super::value::{Callee, Env, Fun, Value};
+use super::{Args, Ctx, Elaborator, Reported, Res, errors};
 use crate::ir::{NodeId, Program, RegionId, Solve};
 use crate::resolve::Origin;
 use crate::solve::{SolverConfig, Steps};
@@ -98,6 +98,18 @@ impl Elaborator<'_> {
     pub fn call_with_defaults(&mut self, f: &Value, span: Span) -> Res<Value> {
         let args = Args { positional: vec![], named: vec![], condition: None, span };
         self.call(f.clone(), args, span)
+    }
+
+    /// What an option of a function stands at: as given, or by its default.
+    pub fn configured(&mut self, f: &Fun, name: &str) -> Option<Value> {
+        if let Some((_, v)) = f.given.iter().find(|(n, _)| n == name) {
+            return Some(v.clone());
+        }
+        let Callee::Def(d) = &f.callee else { return None };
+        let header = &d.define.header;
+        let formal = header.inputs.iter().chain(&header.config).find(|f| f.name.name == name)?;
+        let home = Ctx { env: Env::child(None), origin: d.origin, targets: Rc::default() };
+        self.expr(formal.default.as_ref()?, &home).ok()
     }
 
     /// How often a field is evaluated for one sample, in a solve once a stage; `None` where the error decides the steps.

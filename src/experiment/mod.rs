@@ -33,6 +33,7 @@ use crate::kernels::Isa;
 use crate::plan::expect::Part;
 use crate::plan::{Arm, RunPlan, published};
 use crate::report::record::{self, RunRecord};
+use crate::report::summary;
 use crate::run::Real;
 use crate::run::checkpoint::spec_hash;
 use crate::run::pool::Pool;
@@ -224,17 +225,30 @@ fn publish(plan: &RunPlan, record: &mut RunRecord) {
 }
 
 fn expectations(plan: &RunPlan, record: &RunRecord, text: &dyn Fn(Span) -> String) -> Vec<record::Expectation> {
+    let arms = summary::arms(record);
+    let rows = summary::rows(&arms);
+    // The standard error that is printed: over seeds, if there are several.
+    let error = |metric: &str, labels: &[String]| {
+        let of = &rows.iter().find(|r| r.metric.name == metric)?.arms;
+        let chosen = arms.iter().zip(of).filter(|(a, _)| labels.iter().all(|l| a.cells[0].labels.contains(l)));
+        let errors: Option<Vec<f64>> = chosen.map(|(_, s)| s.map(|s| s.error.unwrap_or(f64::NAN))).collect();
+        errors.filter(|e| !e.is_empty()).map(|e| e.iter().sum::<f64>() / e.len() as f64)
+    };
     let value = |metric: &str, labels: &[String], part: Part| {
         let cells = record.cells.iter().filter(|c| labels.iter().all(|l| c.labels.contains(l)));
         let one = |m: &record::Metric| match part {
             Part::Value => Some(m.value),
-            Part::Floor => m.floor,
-            Part::Error => m.standard_error,
+            // What a finished arm does not have is no number: the comparison fails.
+            Part::Floor => Some(m.floor.unwrap_or(f64::NAN)),
+            Part::Error => None,
             Part::Published => m.published.as_ref().map(|p| p.value),
         };
         let values: Option<Vec<f64>> =
             cells.map(|c| c.metrics.iter().find(|m| m.name == metric).and_then(one)).collect();
-        values.filter(|v| !v.is_empty()).map(|v| v.iter().sum::<f64>() / v.len() as f64)
+        match part {
+            Part::Error => error(metric, labels),
+            _ => values.filter(|v| !v.is_empty()).map(|v| v.iter().sum::<f64>() / v.len() as f64),
+        }
     };
     plan.expects
         .iter()

@@ -44,13 +44,25 @@ pub fn draw<T: Real>(
         cell.density = density(programs, sets, seed, theta_of);
     }
     cell.path = programs.path.as_ref().and_then(|p| path(p, sets, seed));
+    let horizon = horizon(programs, seed, theta_of)?;
     if let (Some(v), 2) = (&programs.velocity, sets.dim) {
-        velocity(v, programs.horizon, sets, seed, &theta_of(v), cell)?;
+        velocity(v, horizon, sets, seed, &theta_of(v), cell)?;
     }
     if let (Some(step), false) = (&programs.advance, sets.source.is_empty()) {
-        trajectories(step, programs.horizon, sets, seed, &theta_of(step), cell)?;
+        trajectories(step, horizon, sets, seed, &theta_of(step), cell)?;
     }
     Ok(())
+}
+
+/// When the flow ends.
+fn horizon<T: Real>(
+    programs: &Programs<T>,
+    seed: u64,
+    theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
+) -> Result<f64, Diagnostic> {
+    let Some(end) = &programs.horizon else { return Ok(1.0) };
+    let o = end.run(&theta_of(end), Draw { seed, purpose: "picture", step: 4 }, 1, &[])?;
+    Ok(o.output("t").and_then(|t| t.values.first()).map_or(1.0, |t| t.to_f64()))
 }
 
 /// The least side of samples that are shown as pictures, and how many of them.

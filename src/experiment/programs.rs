@@ -170,8 +170,8 @@ pub struct Programs<T: Real> {
     pub velocity: Option<Compiled<T>>,
     /// A step along the flow.
     pub advance: Option<Compiled<T>>,
-    /// When the flow ends.
-    pub horizon: f64,
+    /// When the flow ends, if not at 1.
+    pub horizon: Option<Compiled<T>>,
     /// The log-density of the sampler.
     pub density: Option<Compiled<T>>,
     /// That of the target.
@@ -218,7 +218,7 @@ impl<T: Real> Programs<T> {
             source: plain(&arm.source)?,
             velocity: plain(&arm.pictures.velocity)?,
             advance: arm.pictures.advance.as_ref().map(solving).transpose()?,
-            horizon: arm.pictures.horizon,
+            horizon: plain(&arm.pictures.horizon)?,
             density: arm.pictures.density.as_ref().map(solving).transpose()?,
             true_density: plain(&arm.pictures.true_density)?,
             path: plain(&arm.pictures.path)?,

@@ -99,10 +99,7 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
         });
         let e = Expect { text: text(*span), condition: (*condition).clone(), within, span: *span };
         if !arms.is_empty() {
-            let mut known: Vec<String> = arms.iter().flat_map(|a| a.metrics.iter().map(|m| m.label.clone())).collect();
-            let mut seen = std::collections::HashSet::new();
-            known.retain(|k| seen.insert(k.clone()));
-            expect::check(&e, &known, &axes, sink, &text);
+            expect::check(&e, &arms, &axes, sink, &text);
             expect::check_published(&e, &published, &arms, sink, &text);
         }
         expects.push(e);

@@ -3,7 +3,7 @@
 use super::{Arm, Axis, Published, errors, published, published_errors};
 use crate::diag::Sink;
 use crate::source::Span;
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Ident, UnaryOp};
 
 /// What must hold at the end.
 #[derive(Clone, Debug)]
@@ -58,78 +58,117 @@ pub struct Outcome {
     pub right: f64,
 }
 
-/// Checks the form and the names of an expectation.
-pub fn check(e: &Expect, known: &[String], axes: &[Axis], sink: &mut Sink, text: &dyn Fn(Span) -> String) {
-    let ok = matches!(&*e.condition.kind, ExprKind::Binary { op, .. }
-        if matches!(op, BinaryOp::Eq | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge));
-    if !ok {
-        sink.push(errors::expect_form(e.condition.span));
-        return;
-    }
-    if constant(&e.condition) {
-        sink.push(errors::expect_form(e.condition.span));
-        return;
-    }
-    let mut todo = vec![&e.condition];
-    while let Some(x) = todo.pop() {
-        match &*x.kind {
-            ExprKind::Number { .. } => {}
-            ExprKind::Binary { lhs, rhs, .. } => todo.extend([lhs, rhs]),
-            ExprKind::Unary { arg, .. } => todo.push(arg),
-            ExprKind::Member { base, name } => match Part::of(&name.name) {
-                Some(_) => todo.push(base),
-                None => {
-                    sink.push(errors::expect_part(&name.name, name.span, &["floor", "error", "published"]));
-                }
-            },
-            ExprKind::Index { base, indices } => {
-                todo.push(base);
-                for i in indices {
-                    let label = text(i.span);
-                    if !axes.iter().any(|a| a.labels.contains(&label)) {
-                        let labels: Vec<String> = axes.iter().flat_map(|a| a.labels.clone()).collect();
-                        sink.push(errors::expect_arm(&label, i.span, &labels));
-                    }
-                }
+/// A result as it is named: `kl`, `kl[arm]`, `kl.floor`, `kl[arm].floor`, or `kl.floor[arm]`, which is the same.
+struct Named<'e> {
+    metric: &'e Expr,
+    labels: &'e [Expr],
+    member: Option<&'e Ident>,
+}
+
+impl<'e> Named<'e> {
+    fn of(mut metric: &'e Expr) -> Self {
+        let (mut labels, mut member) = (&[][..], None);
+        loop {
+            match &*metric.kind {
+                ExprKind::Index { base, indices } if labels.is_empty() => (metric, labels) = (base, indices),
+                ExprKind::Member { base, name } if member.is_none() => (metric, member) = (base, Some(name)),
+                _ => return Named { metric, labels, member },
             }
-            _ => {
-                let name = text(x.span);
-                if !known.contains(&name) {
-                    sink.push(errors::expect_unknown(&name, x.span, known));
-                }
+        }
+    }
+
+    fn labels(&self, text: &dyn Fn(Span) -> String) -> Vec<String> {
+        self.labels.iter().map(|i| text(i.span)).collect()
+    }
+}
+
+/// Operations between results.
+fn arithmetic(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow)
+}
+
+/// The results in an expression, each as a whole; what is no number, sum or product of results goes to `wrong`.
+fn results<'e>(e: &'e Expr, out: &mut Vec<&'e Expr>, wrong: &mut Vec<Span>) {
+    match &*e.kind {
+        ExprKind::Number { .. } => {}
+        ExprKind::Unary { op: UnaryOp::Neg, arg } => results(arg, out, wrong),
+        ExprKind::Binary { op, lhs, rhs, .. } if arithmetic(*op) => {
+            results(lhs, out, wrong);
+            results(rhs, out, wrong);
+        }
+        ExprKind::Unary { .. } | ExprKind::Binary { .. } => wrong.push(e.span),
+        _ => out.push(e),
+    }
+}
+
+/// Checks the form and the names of an expectation: what passes has a value once its arms have run. `arms` may be incomplete
+/// where some were refused.
+pub fn check(e: &Expect, arms: &[Arm], axes: &[Axis], sink: &mut Sink, text: &dyn Fn(Span) -> String) {
+    let (mut named, mut wrong) = (vec![], vec![]);
+    match &*e.condition.kind {
+        ExprKind::Binary {
+            op: BinaryOp::Eq | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge,
+            lhs,
+            rhs,
+            ..
+        } => {
+            results(lhs, &mut named, &mut wrong);
+            results(rhs, &mut named, &mut wrong);
+        }
+        _ => wrong.push(e.condition.span),
+    }
+    if named.is_empty() && wrong.is_empty() {
+        wrong.push(e.condition.span);
+    }
+    wrong.iter().for_each(|s| sink.push(errors::expect_form(*s)));
+    let complete = arms.len() == axes.iter().map(|a| a.labels.len()).product::<usize>();
+    for x in named {
+        let Named { metric, labels, member } = Named::of(x);
+        if let Some(m) = member.filter(|m| Part::of(&m.name).is_none()) {
+            sink.push(errors::expect_part(&m.name, m.span, &["floor", "error", "published"]));
+        }
+        let strange = labels.iter().filter(|i| !axes.iter().any(|a| a.labels.contains(&text(i.span))));
+        let strange: Vec<&Expr> = strange.collect();
+        for i in &strange {
+            let all: Vec<String> = axes.iter().flat_map(|a| a.labels.clone()).collect();
+            sink.push(errors::expect_arm(&text(i.span), i.span, &all));
+        }
+        let chosen = Named { metric, labels, member }.labels(text);
+        let meant: Vec<&Arm> = arms.iter().filter(|a| chosen.iter().all(|l| a.labels.contains(l))).collect();
+        if complete && strange.is_empty() && meant.is_empty() {
+            sink.push(published_errors::no_arm(&chosen.join(", "), x.span));
+            continue;
+        }
+        let mut known: Vec<String> = vec![];
+        let measured = |a: &Arm, name: &str| a.metrics.iter().any(|m| m.label == name);
+        // Where the arm is unknown, a name that some arm has is not at fault.
+        let meant = if meant.is_empty() { arms.iter().collect() } else { meant };
+        for m in meant.iter().flat_map(|a| &a.metrics) {
+            if !known.contains(&m.label) && meant.iter().all(|a| measured(a, &m.label)) {
+                known.push(m.label.clone());
             }
+        }
+        let name = text(metric.span);
+        if !known.contains(&name) {
+            sink.push(errors::expect_unknown(&name, metric.span, &known));
         }
     }
 }
 
 /// Checks that what `.published` asks for was given.
 pub fn check_published(e: &Expect, all: &[Published], arms: &[Arm], sink: &mut Sink, text: &dyn Fn(Span) -> String) {
-    let mut todo = vec![&e.condition];
-    while let Some(x) = todo.pop() {
-        match &*x.kind {
-            ExprKind::Binary { lhs, rhs, .. } => todo.extend([lhs, rhs]),
-            ExprKind::Unary { arg, .. } => todo.push(arg),
-            ExprKind::Member { base, name } if Part::of(&name.name) == Some(Part::Published) => {
-                let (metric, labels) = match &*base.kind {
-                    ExprKind::Index { base, indices } => (base, indices.iter().map(|i| text(i.span)).collect()),
-                    _ => (base, vec![]),
-                };
-                if !published::exists(all, &text(metric.span), &labels, arms) {
-                    sink.push(published_errors::none(&text(base.span), x.span));
-                }
-            }
-            _ => {}
+    let ExprKind::Binary { lhs, rhs, .. } = &*e.condition.kind else { return };
+    let mut named = vec![];
+    results(lhs, &mut named, &mut vec![]);
+    results(rhs, &mut named, &mut vec![]);
+    for x in named {
+        let result = Named::of(x);
+        let asked = result.member.is_some_and(|m| Part::of(&m.name) == Some(Part::Published));
+        let (metric, labels) = (text(result.metric.span), result.labels(text));
+        if asked && !published::exists(all, &metric, &labels, arms) {
+            let whole = if labels.is_empty() { metric } else { format!("{metric}[{}]", labels.join(", ")) };
+            sink.push(published_errors::none(&whole, x.span));
         }
-    }
-}
-
-/// Whether an expression names no result.
-fn constant(e: &Expr) -> bool {
-    match &*e.kind {
-        ExprKind::Number { .. } => true,
-        ExprKind::Unary { arg, .. } => constant(arg),
-        ExprKind::Binary { lhs, rhs, .. } => constant(lhs) && constant(rhs),
-        _ => false,
     }
 }
 
@@ -166,18 +205,10 @@ fn number(e: &Expr, value: &Lookup<'_>, text: &dyn Fn(Span) -> String) -> Option
                 _ => None,
             }
         }
-        ExprKind::Member { base, name } => result(base, Part::of(&name.name)?, value, text),
-        _ => result(e, Part::Value, value, text),
-    }
-}
-
-/// A metric, with the labels of an arm or without.
-fn result(e: &Expr, part: Part, value: &Lookup<'_>, text: &dyn Fn(Span) -> String) -> Option<f64> {
-    match &*e.kind {
-        ExprKind::Index { base, indices } => {
-            let labels: Vec<String> = indices.iter().map(|i| text(i.span)).collect();
-            value(&text(base.span), &labels, part)
+        _ => {
+            let result = Named::of(e);
+            let part = result.member.map_or(Some(Part::Value), |m| Part::of(&m.name))?;
+            value(&text(result.metric.span), &result.labels(text), part)
         }
-        _ => value(&text(e.span), &[], part),
     }
 }

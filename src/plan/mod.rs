@@ -135,8 +135,8 @@ pub struct Pictures {
     pub velocity: Option<Program>,
     /// A step along the flow: inputs `x`, `ta`, `tb`, output `x`.
     pub advance: Option<Forward>,
-    /// The time at which the flow ends.
-    pub horizon: f64,
+    /// The time at which the flow ends, output `t`; none if that is 1.
+    pub horizon: Option<Program>,
     /// The log-density of the sampler: input `x`, output `log_density`.
     pub density: Option<Forward>,
     /// That of the target.

@@ -2,7 +2,7 @@
 
 use super::{errors, path_errors};
 use crate::autodiff;
-use crate::elaborate::value::Callee;
+use crate::elaborate::value::{Callee, Fun};
 use crate::elaborate::{Elaborator, Reported, Res, Value, is_bound};
 use crate::ir::{Deriv, NodeId, Op, Program};
 use crate::source::Span;
@@ -17,8 +17,9 @@ pub fn check_all(elab: &mut Elaborator<'_>, objective: &Value, span: Span) -> Re
     let paths: Vec<Value> =
         f.given.iter().map(|(_, v)| v.clone()).filter(|v| Elaborator::is_kind(v, DefKind::Path)).collect();
     let coupling = f.given.iter().map(|(_, v)| v).find(|v| is_coupling(v));
+    let times = times(elab, f);
     for p in paths {
-        if let Some(ends) = check(elab, &p, span)?
+        if let Some(ends) = check(elab, &p, times, span)?
             && let Some(start) = elab.start_law(coupling, span)
             && !elab.is_centred_normal(&start)
         {
@@ -30,6 +31,16 @@ pub fn check_all(elab: &mut Elaborator<'_>, objective: &Value, span: Span) -> Re
         }
     }
     Ok(())
+}
+
+/// Between which times the objective draws, as far as its option `time` says so.
+fn times(elab: &mut Elaborator<'_>, objective: &Fun) -> (f64, f64) {
+    let Some(Value::Law(l)) = elab.configured(objective, "time") else { return (0.0, 1.0) };
+    let end = |name: &str, otherwise: f64| match l.given.iter().find(|(n, _)| n == name) {
+        Some((_, v)) => elab.number(v).unwrap_or(otherwise),
+        None => otherwise,
+    };
+    if l.def.name == "uniform" { (end("low", 0.0), end("high", 1.0)) } else { (0.0, 1.0) }
 }
 
 fn is_coupling(v: &Value) -> bool {
@@ -80,8 +91,8 @@ fn at(p: &Program, t: f64) -> (f64, f64) {
     }
 }
 
-/// Reports what is wrong with a path; `Some` if it is exact for a Gaussian source only.
-fn check(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<Option<Leftover>> {
+/// Reports what is wrong with a path between these times; `Some` if it is exact for a Gaussian source only.
+fn check(elab: &mut Elaborator<'_>, path: &Value, times: (f64, f64), span: Span) -> Res<Option<Leftover>> {
     // Where the path is named, e.g. in a `compare` list, says more than where the objective is.
     let span = match path {
         Value::Fun(f) if !elab.sources.file(f.span.file).is_std => f.span,
@@ -121,7 +132,9 @@ fn check(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<Option<Left
         };
         let (far, near) = (rate(1e-5), rate(1e-8));
         let power = if near.is_finite() && far > 0.0 { (near / far).log10() / 3.0 } else { 1.0 };
-        if power > 0.05 && (near > 10.0 || !near.is_finite()) {
+        // What is drawn away from the end does not meet what has a finite mean square up to it.
+        let avoided = power <= 0.6 && if end == 0.0 { times.0 > 0.0 } else { times.1 < 1.0 };
+        if power > 0.05 && (near > 10.0 || !near.is_finite()) && !avoided {
             elab.report(errors::unbounded(&name, span, defined, end, power));
             if power > 0.6 {
                 return Err(Reported);

@@ -39,15 +39,12 @@ pub(super) fn pictures(
     asked: &dyn Fn(&str) -> bool,
 ) -> Pictures {
     let spec = Spec { module, sources, values };
-    let flow = generate.and_then(|b| Some((spec.along(b, false)?, spec.along(b, true)?.0)));
-    let (velocity, advance, horizon) = match flow {
-        Some(((v, until), step)) => (Some(v.program), Some(step), until),
-        None => (None, None, 1.0),
-    };
+    let flow = generate.and_then(|b| Some((spec.along(b, false)?, spec.along(b, true)?)));
+    let (velocity, advance) = flow.map(|(v, step)| (v.program, step)).unzip();
     Pictures {
         velocity,
         advance,
-        horizon,
+        horizon: generate.and_then(|b| spec.horizon(b)),
         density: generate.filter(|_| asked("density")).and_then(|b| spec.density(b)),
         true_density: generate.filter(|_| asked("density")).and_then(|b| spec.true_density(b)),
         path: train.filter(|_| asked("paths")).and_then(|b| spec.path(b)),
@@ -77,19 +74,14 @@ impl Spec<'_> {
         Elaborator::new(self.module, self.sources, quiet, self.values.clone(), "picture")
     }
 
-    /// The field behind the sampler, if it is configured with one: its velocity, or a step along it; and when it ends.
-    fn along(&self, block: Block<'_>, step: bool) -> Option<(Forward, f64)> {
+    /// The field behind the sampler, if it is configured with one: its velocity, or a step along it.
+    fn along(&self, block: Block<'_>, step: bool) -> Option<Forward> {
         let entry = block.get("sampler")?;
         let span = entry.value.span;
         let mut quiet = Sink::default();
         let mut elab = self.elaborator(&mut quiet);
         let law = elab.top_expr(&entry.value).ok()?;
-        let (field, until) = field_of(&law)?;
-        // A flow that ends before 1 may have no velocity there.
-        let horizon = match until {
-            Some(Value::Real(end)) => end,
-            _ => 1.0,
-        };
+        let (field, _) = field_of(&law)?;
         let shape = elab.shape_of_draws("source", span).ok()?;
         let x = elab.input("x", shape);
         // A picture follows the field, without noise.
@@ -108,7 +100,18 @@ impl Spec<'_> {
             let v = elab.as_vector(&v, span).ok()?;
             elab.program.outputs.push(("v".into(), v));
         }
-        Some((program(elab, default_solver), horizon))
+        Some(program(elab, default_solver))
+    }
+
+    /// When the flow ends, if the sampler says so: before 1 where it has no velocity there, or at a time that is trained.
+    fn horizon(&self, block: Block<'_>) -> Option<Program> {
+        let entry = block.get("sampler")?;
+        let mut quiet = Sink::default();
+        let mut elab = self.elaborator(&mut quiet);
+        let law = elab.top_expr(&entry.value).ok()?;
+        let end = elab.as_scalar(&field_of(&law)?.1?, entry.value.span).ok()?;
+        elab.program.outputs.push(("t".into(), end));
+        Some(elab.program)
     }
 
     /// The log-density of the sampler; none where classes are asked for, since each has its own.

@@ -25,6 +25,9 @@
     return { times, ways: ways.filter((w) => w.length === times.length), dots };
   });
   const [button, slider, output] = control.querySelectorAll("button, input, output");
+  const end = Math.max(...pictures.map((p) => p.times.at(-1)));
+  slider.max = end;
+  slider.step = end / 500;
   const show = () => {
     const t = +slider.value;
     output.value = "t = " + t.toFixed(2);
@@ -41,15 +44,15 @@
   let last = null;
   const frame = (now) => {
     if (last === null) return;
-    slider.value = Math.min(1, +slider.value + (now - last) / 4000);
+    slider.value = Math.min(end, +slider.value + end * (now - last) / 4000);
     last = now;
     show();
-    if (+slider.value >= 1) stop(); else requestAnimationFrame(frame);
+    if (+slider.value >= end) stop(); else requestAnimationFrame(frame);
   };
   const stop = () => { last = null; button.textContent = "▶"; button.setAttribute("aria-label", "play"); };
   button.addEventListener("click", () => {
     if (last !== null) return stop();
-    if (+slider.value >= 1) slider.value = 0;
+    if (+slider.value >= end) slider.value = 0;
     last = performance.now();
     button.textContent = "❚❚";
     button.setAttribute("aria-label", "pause");

@@ -288,7 +288,8 @@ pub(super) fn histogram(target: &Points, samples: &Points, arm: usize, words: &s
 pub(super) fn trajectories_over_time(t: &Trajectories, arm: usize, words: &str) -> Option<String> {
     let finite = || t.data.iter().map(|&v| f64::from(v)).filter(|v| v.is_finite());
     let (lo, hi) = (finite().reduce(f64::min)?, finite().reduce(f64::max)?);
-    let mut frame = Frame::new(300, 240, NUMBERED, Axis::linear(0.0, 1.0), Axis::linear(lo, hi).padded(0.03));
+    let time = Axis::linear(0.0, t.times.last().copied()?);
+    let mut frame = Frame::new(300, 240, NUMBERED, time, Axis::linear(lo, hi).padded(0.03));
     frame.axes((5, 5), ("", ""));
     let ways = t.particles().map(|p| t.times.iter().copied().zip(p.iter().map(|&v| f64::from(v))));
     frame.timed_lines(ways, &t.times, &format!("l thin c{}", arm % COLOURS));

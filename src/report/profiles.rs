@@ -72,7 +72,10 @@ impl Page<'_> {
         let top = of_flow.last().copied().into_iter().chain(most.copied()).reduce(f64::max)?;
         let room = if self.arms.len() > 1 { 1_150 } else { 200 };
         let margins = Margins { left: 420, right: room, top: 120, bottom: 380 };
-        let mut frame = Frame::new(520, 260, margins, Axis::linear(0.0, 1.0), Axis::linear(0.0, top).padded(0.0));
+        let ends = self.arms.iter().filter_map(|a| a.first(|c| c.trajectories.as_ref())?.1.times.last().copied());
+        let ends = ends.chain(pairs.iter().filter_map(|p| p.last().map(|p| p.0)));
+        let time = Axis::linear(0.0, ends.reduce(f64::max)?);
+        let mut frame = Frame::new(520, 260, margins, time, Axis::linear(0.0, top).padded(0.0));
         frame.axes((5, 5), ("t", ""));
         let mut ends = Vec::new();
         for i in 0..self.arms.len() {

@@ -245,7 +245,11 @@ pub(super) fn solver(arms: &[Arm<'_>]) -> String {
             let bytes = all.iter().find_map(|s| s.bytes);
             let bytes = bytes.map_or_else(
                 || "–".into(),
-                |(kept, full)| format!("{} of {}", number::bytes(kept), number::bytes(full)),
+                // Without a record of the steps nobody knows what keeping all would have taken.
+                |(kept, full)| match full {
+                    0 => number::bytes(kept),
+                    _ => format!("{} of {}", number::bytes(kept), number::bytes(full)),
+                },
             );
             let _ = write!(
                 body,

@@ -1,9 +1,11 @@
 //! Whole runs: the same bits on any number of threads and on both back ends, failures that lose nothing, honest numbers.
 
+use flowc::diag::Code;
 use flowc::driver;
 use flowc::experiment::{self, Ended, Engine, Header, Options};
 use flowc::folder::{Place, RunFolder};
 use flowc::kernels::Isa;
+use flowc::report::record::Cell;
 use flowc::run::pool::Pool;
 use flowc::term::Progress;
 use std::path::Path;
@@ -265,4 +267,59 @@ evaluate [wasserstein2(by: label)]
     let record = run(&text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 1).record;
     let names: Vec<Option<&str>> = record.cells[0].metrics[0].classes.iter().map(|c| c.name.as_deref()).collect();
     assert_eq!(names, [Some("left"), Some("right")]);
+}
+
+#[test]
+fn pictures_end_when_the_flow_does() {
+    let text = "
+        source = normal(dim: 2)
+        target = moons(noise: 0.1)
+        param T: real = 0.5
+        field v(x, t) = mlp(concat(x, t), hidden: [8], out: dim(x))
+        objective end_time { minimize T }
+        train { objective: max_likelihood(flow(v, until: T)), solver: rk4(steps: 4), batch: 64, steps: 20 }
+        generate { sampler: flow(v, until: T), solver: rk4(steps: 4), count: 200 }
+        evaluate [end_time]";
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = run(text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 1);
+    let cell = &ended.record.cells[0];
+    let end = cell.metrics[0].value;
+    assert!((end - 0.5).abs() > 1e-4 && end < 0.9, "it was not trained: {end}");
+    assert_eq!(cell.trajectories.as_ref().and_then(|t| t.times.last().copied()), Some(end));
+    assert_eq!(cell.field.last().map(|f| f.t), Some(end));
+}
+
+#[test]
+fn an_expectation_names_arm_and_part_in_either_order_and_a_part_that_is_not_there_fails() {
+    let arms = "compare p in [straight, trig]\ntrain {";
+    let text = SMALL.replace("straight", "p").replace("train {", arms).replace(
+        "expect kl < 100",
+        "
+        expect wasserstein2[trig].floor == wasserstein2.floor[trig]
+        expect wasserstein2.floor[trig] > 0
+        expect nfe[trig].floor < 1e9",
+    );
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = run(&text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 2);
+    let verdicts: Vec<Option<bool>> = ended.record.expectations.iter().map(|e| e.holds).collect();
+    assert_eq!(verdicts, [Some(true), Some(true), Some(false), Some(true)]);
+    // Of two seeds the error is half their distance, whatever each estimate's own error.
+    let kl = |c: &&Cell| c.metrics.iter().find(|m| m.name == "kl").expect("measured").value;
+    let of: Vec<f64> = ended.record.cells.iter().filter(|c| c.labels == ["trig"]).map(|c| kl(&c)).collect();
+    let error = ended.record.expectations[3].left.expect("a number");
+    assert!((error - (of[0] - of[1]).abs() / 2.0).abs() < 1e-12 * error.abs(), "{error}: {of:?}");
+}
+
+#[test]
+fn times_away_from_an_end_are_not_warned_of() {
+    let codes = |objective: &str| {
+        let text = SMALL.replace("flow_matching(v, straight)", objective).replace("kl, ", "").replace("kl <", "nfe <");
+        let mut codes: Vec<Code> = driver::compile("test.flow", &text).diagnostics.iter().map(|d| d.code).collect();
+        codes.retain(|c| *c == Code::WeaklyUnboundedVelocity);
+        codes.len()
+    };
+    assert_eq!(codes("flow_matching(v, vp)"), 1);
+    assert_eq!(codes("flow_matching(v, vp, time: uniform(0, 0.999))"), 0);
+    assert_eq!(codes("flow_matching(v, vp, time: uniform(0.001, 1))"), 1);
+    assert_eq!(codes("score_matching(v, vp)"), 0);
 }
