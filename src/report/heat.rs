@@ -7,7 +7,7 @@ use super::axis::Axis;
 use super::charts::NUMBERED;
 use super::frame::Frame;
 use super::png;
-use super::record::Density;
+use super::record::{Cell, Density};
 use super::sections::{Page, drawn, figure, grid, paragraph, section};
 use super::{number, tables};
 
@@ -68,15 +68,15 @@ impl Page<'_> {
         let all = || found.iter().flatten().map(|(_, d)| *d);
         let most = |get: fn(&Density) -> &[f32]| all().filter_map(|d| greatest(get(d))).reduce(f64::max);
         let Some(top) = most(|d| &d.target).or_else(|| most(|d| &d.learned)) else { return String::new() };
-        // Arms of one spec share their target.
-        let mut targets: Vec<&Density> = Vec::new();
-        for d in all().filter(|d| !d.target.is_empty()) {
-            if !targets.iter().any(|t| (t.x, t.y, &t.target) == (d.x, d.y, &d.target)) {
-                targets.push(d);
+        // Arms that share their target share its points, even if their maps show other parts of the plane.
+        let mut targets: Vec<(&Cell, &Density)> = Vec::new();
+        for &(cell, d) in found.iter().flatten().filter(|(_, d)| !d.target.is_empty()) {
+            if !targets.iter().any(|(c, t)| c.target == cell.target && (c.target.is_some() || *t == d)) {
+                targets.push((cell, d));
             }
         }
         let mut figures: Vec<String> = Vec::new();
-        for d in &targets {
+        for (_, d) in &targets {
             figures.extend(map(d, &d.target, top, "Density of the target.").map(|svg| figure("target", &svg, "exact")));
         }
         for (i, (cell, d)) in found.iter().enumerate().filter_map(|(i, f)| f.map(|f| (i, f))) {

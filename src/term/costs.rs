@@ -80,7 +80,7 @@ pub fn differences(record: &RunRecord) -> String {
         };
         let means = row.arms.iter().enumerate().filter_map(|(i, s)| s.map(|s| (i, sign * s.mean)));
         let Some((top, _)) = means.filter(|m| m.1.is_finite()).min_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
-        let mut lines = String::new();
+        let mut lines: Vec<[String; 3]> = vec![];
         for other in (0..arms.len()).filter(|&o| o != top) {
             let Some(d) = statistics::difference(&arms[other], &arms[top], &row.metric.name) else { continue };
             // Counts that are equal by design are no finding.
@@ -88,11 +88,16 @@ pub fn differences(record: &RunRecord) -> String {
                 continue;
             }
             let verdict = if d.decided() { "decided" } else { "open" };
-            let shown = number::with_error(d.mean, d.error);
-            let _ = writeln!(lines, "   {} - {}   {shown}   {verdict}", arms[other].label, arms[top].label);
+            let pair = format!("{} - {}", arms[other].label, arms[top].label);
+            lines.push([pair, number::with_error(d.mean, d.error), verdict.into()]);
         }
+        let wide = |k: usize| lines.iter().map(|l| l[k].chars().count()).max().unwrap_or(0);
+        let (names, numbers) = (wide(0), wide(1));
         if !lines.is_empty() {
-            let _ = write!(out, " {}\n{lines}", row.metric.name);
+            let _ = writeln!(out, " {}", row.metric.name);
+        }
+        for [pair, shown, verdict] in &lines {
+            let _ = writeln!(out, "   {pair:names$}   {shown:numbers$}   {verdict}");
         }
     }
     if out.is_empty() { out } else { format!("paired differences over seeds, t test at 95 %\n{out}") }

@@ -299,6 +299,7 @@ fn an_expectation_names_arm_and_part_in_either_order_and_a_part_that_is_not_ther
         expect wasserstein2.floor[trig] > 0
         expect nfe[trig].floor < 1e9",
     );
+    let text = format!("{text}\nseeds 0..2\nexpect kl[trig].error == 0 within 1e9");
     let dir = tempfile::tempdir().expect("a folder");
     let ended = run(&text, &dir.path().join("run"), Engine::Jit(Isa::detect()), 2);
     let verdicts: Vec<Option<bool>> = ended.record.expectations.iter().map(|e| e.holds).collect();

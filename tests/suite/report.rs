@@ -302,8 +302,13 @@ fn a_density_is_bright_where_it_is_high_and_stands_beside_the_true_one() {
     // Three fifths of the width is 0.36 of the height, on the same scale.
     let most = f64::from(*wide.iter().max().unwrap());
     assert!((most / 255.0 - 0.36).abs() < 0.02, "{most}");
-    // Without a true density the scale is that of the learned ones.
     let mut record = full();
+    // One target, although every arm maps its own part of the plane.
+    for (i, d) in record.cells.iter_mut().filter_map(|c| c.density.as_mut()).enumerate() {
+        d.x.1 += i as f64;
+    }
+    assert_eq!(section(&check(&record), "density").matches("base64,").count(), 4);
+    // Without a true density the scale is that of the learned ones.
     record.cells.iter_mut().filter_map(|c| c.density.as_mut()).for_each(|d| d.target.clear());
     assert_eq!(section(&check(&record), "density").matches("base64,").count(), 3);
 }
