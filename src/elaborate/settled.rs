@@ -43,13 +43,14 @@ pub(crate) fn is_bound(v: &Value) -> bool {
 }
 
 impl<'a> Elaborator<'a> {
-    /// An elaborator to try things in: it knows the nodes made so far, and what it makes is thrown away.
+    /// An elaborator to try things in: it knows the program made so far, lest its own draws be taken for that program's, and what it
+    /// makes is thrown away.
     pub(crate) fn scratch<'s>(&'s self, sink: &'s mut Sink, root: &str) -> Elaborator<'s>
     where
         'a: 's,
     {
         let mut inner = Elaborator::new(self.module, self.sources, sink, self.arm.clone(), root);
-        inner.program.dag = self.program.dag.clone();
+        inner.program = self.program.clone();
         inner
     }
 

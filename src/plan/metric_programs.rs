@@ -128,9 +128,10 @@ pub fn of_field(elab: &mut Elaborator<'_>, asked: &Asked<'_>, law: &Value, path:
 fn draws(elab: &mut Elaborator<'_>, path: &Value, span: Span) -> Res<bool> {
     let mut sink = Sink::default();
     let mut inner = elab.scratch(&mut sink, "path");
+    let before = inner.program.draws.len();
     let t = inner.input("t", vec![]);
     let applied = inner.apply(path, &[Value::Real(0.0), Value::Real(1.0), Value::Node(t)], span);
-    let draws = !inner.program.draws.is_empty();
+    let draws = inner.program.draws.len() > before;
     elab.sink.take(sink);
     applied.map(|_| draws)
 }
