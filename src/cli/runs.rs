@@ -146,14 +146,14 @@ fn names(records: &[RunRecord]) -> Vec<String> {
 
 /// What runs are called beside each other: their specs; if two have one spec, it and what tells their folders apart.
 fn called(names: &[String], paths: &[PathBuf]) -> Vec<String> {
-    let distinct = |all: &[String]| all.iter().enumerate().all(|(i, a)| !all[..i].contains(a));
+    let distinct = |all: &[String]| all.iter().enumerate().all(|(i, a)| !a.is_empty() && !all[..i].contains(a));
     if distinct(names) {
         return names.to_vec();
     }
     let folder = |p: &PathBuf| p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let folders: Vec<String> = paths.iter().map(folder).collect();
     let parts: Vec<Vec<&str>> = folders.iter().map(|f| f.split('-').collect()).collect();
-    let shared = |k: usize| parts.iter().all(|p| p.len() == parts[0].len() && p[k] == parts[0][k]);
+    let shared = |k: usize| parts.iter().all(|p| p.get(k) == parts[0].get(k));
     let own: Vec<String> = parts
         .iter()
         .map(|p| p.iter().enumerate().filter(|(k, _)| !shared(*k)).map(|(_, s)| *s).collect::<Vec<_>>().join("-"))
