@@ -287,7 +287,7 @@ fn runs_are_listed_compared_and_cleaned() {
         list.lines().skip(1).filter_map(|l| l.split_whitespace().nth(1)).map(str::to_owned).collect();
     let o = place.flowc(&["runs", "compare", &ids[0], &ids[2]]);
     // What tells one from the other is what they are called.
-    let own = ids[2].split('-').filter(|part| !ids[0].contains(part)).collect::<Vec<_>>().join("-");
+    let own = ids[2].split('-').filter(|part| ids[0].split('-').all(|p| p != *part)).collect::<Vec<_>>().join("-");
     assert!(o.status.success() && text(&o).contains("wasserstein2"), "{}", text(&o));
     assert!(!own.is_empty() && text(&o).contains(&format!("{own}, trig")), "{own}: {}", text(&o));
     let o = place.flowc(&["runs", "compare", &ids[2], "spec"]);
