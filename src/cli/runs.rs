@@ -117,7 +117,8 @@ fn joined(runs: &[PathBuf]) -> super::Fault<RunRecord> {
         paths.push(place);
         records.push(read(&path)?);
     }
-    let labels = called(&names(&records), &paths);
+    let names: Vec<String> = records.iter().map(|r| r.name.clone()).collect();
+    let labels = called(&names, &paths);
     for (record, label) in records.iter_mut().zip(labels) {
         for mut cell in std::mem::take(&mut record.cells) {
             let own = std::mem::take(&mut cell.labels);
@@ -138,10 +139,6 @@ fn joined(runs: &[PathBuf]) -> super::Fault<RunRecord> {
     let arms = summary::arms(&out).into_iter().map(|a| a.label).collect();
     out.axes = vec![Axis { name: "run".into(), labels: arms }];
     Ok(out)
-}
-
-fn names(records: &[RunRecord]) -> Vec<String> {
-    records.iter().map(|r| r.name.clone()).collect()
 }
 
 /// What runs are called beside each other: their specs; if two have one spec, it and what tells their folders apart.

@@ -14,7 +14,7 @@ pub use shapes::*;
 pub use solves::*;
 pub use types::*;
 
-use super::hints::grouped;
+use crate::diag::grouped;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::Span;
 

@@ -76,17 +76,3 @@ pub(super) fn type_word(name: &str) -> Option<&'static str> {
 fn quoted(s: &str) -> &str {
     s.split('`').nth(1).unwrap_or("f")
 }
-
-/// 1,000,000
-pub(super) fn grouped(n: impl std::fmt::Display) -> String {
-    let digits = n.to_string();
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |d| ("-", d));
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    format!("{sign}{out}")
-}

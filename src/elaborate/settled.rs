@@ -93,9 +93,7 @@ impl<'a> Elaborator<'a> {
             return None;
         }
         let values = eval::evaluate::<f64>(dag, &[n], |_| None).ok()?.remove(0);
-        let list = |items: Vec<Value>| {
-            Value::List(Rc::new(Seq { items: items.into_iter().map(|v| (None, v)).collect(), condition: None }))
-        };
+        let list = |items: Vec<Value>| Value::List(Seq::plain(items));
         let reals = |row: &[f64]| row.iter().copied().map(Value::Real).collect::<Vec<_>>();
         match dag.shape(n) {
             [] => values.first().copied().map(Value::Real),

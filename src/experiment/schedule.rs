@@ -45,7 +45,6 @@ pub fn fingerprint(plan: &TrainPlan) -> String {
     );
     text += &format!("{} {:?} {:?}", plan.fresh, plan.ema, plan.clip);
     text += &format!("{:?} {:?} {:?}", plan.solvers, plan.default_solver, plan.gradient);
-    text += &format!("{:?} {:?} {:?}", plan.solvers, plan.default_solver, plan.gradient);
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 

@@ -1,8 +1,9 @@
 //! A plan in brief, for a screen: what all arms share once, the rest under the arms that share it.
 
 use super::show::{foot, head};
-use super::words::{counted, coupling, gradient, length, optimizer, solver, solves, title};
+use super::words::{counted, coupling, generation, gradient, length, optimizer, solver, solves, title};
 use super::{Arm, RunPlan};
+use crate::diag::short;
 use std::fmt::{Display, Formatter, Result};
 
 /// A plan to be printed in brief.
@@ -17,15 +18,18 @@ fn deeds(a: &Arm) -> Vec<Deed> {
     let mut all = vec![];
     if let Some(t) = &a.train {
         let samples = counted(t.batch as u64, "sample", "samples");
-        all.push(("train", format!("{} of {samples}, {}", length(t), optimizer(&t.optimizer, &t.rate, false))));
+        let mut how = format!("{} of {samples}, {}", length(t), optimizer(&t.optimizer, &t.rate, false));
+        for (word, x) in [("ema", t.ema), ("clip", t.clip)] {
+            how += &x.map_or_else(String::new, |x| format!(", {word} {}", short(x)));
+        }
+        all.push(("train", how));
         if solves(t) {
             all.push(("through", format!("{}, gradient {}", solver(&t.default_solver, false), gradient(&t.gradient))));
         }
         all.extend(t.hosts.iter().map(|h| ("pairs", coupling(&h.kind))));
     }
     if let Some(g) = &a.generate {
-        let count = counted(g.count as u64, "sample", "samples");
-        all.push(("generate", format!("{count} by {}", solver(&g.sampler.default_solver, false))));
+        all.push(("generate", generation(g, false)));
     }
     let metrics: Vec<&str> = a.metrics.iter().map(|m| m.label.as_str()).collect();
     if !metrics.is_empty() {

@@ -1,6 +1,6 @@
 //! Messages about stages, budgets and data of training.
 
-use super::errors::grouped;
+use crate::diag::grouped;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::Span;
 use crate::syntax::ast::Ident;

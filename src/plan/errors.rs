@@ -467,16 +467,3 @@ pub fn unbounded(name: &str, span: Span, defined: Option<Span>, t: f64, power: f
         d.help(format!("a few samples with times close to {end} dominate the loss; `time: {away}` keeps them out"))
     }
 }
-
-/// 1,000,000
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}

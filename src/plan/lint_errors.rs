@@ -1,6 +1,6 @@
 //! Messages of `lint`.
 
-use super::errors::grouped;
+use crate::diag::grouped;
 use crate::diag::{Code, Diagnostic, short};
 use crate::source::Span;
 

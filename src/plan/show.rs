@@ -1,6 +1,8 @@
 //! A plan in print: every default of every arm.
 
-use super::words::{counted, coupling, gradient, joined, length, none_or, numbers, optimizer, solver, solves, title};
+use super::words::{
+    counted, coupling, generation, gradient, joined, length, none_or, numbers, optimizer, solver, solves, title,
+};
 use super::{Arm, RunPlan, TrainPlan};
 use crate::backend::Precision;
 use crate::diag::short;
@@ -47,9 +49,7 @@ fn arm(f: &mut Formatter<'_>, a: &Arm) -> Result {
         training(f, t)?;
     }
     if let Some(g) = &a.generate {
-        let count = counted(g.count as u64, "sample", "samples");
-        let labels = g.labels.as_ref().map_or_else(String::new, |l| format!(", labels {} in turn", joined(l)));
-        writeln!(f, "  generate {count} by {}{labels}", solver(&g.sampler.default_solver, true))?;
+        writeln!(f, "  generate {}", generation(g, true))?;
     }
     for m in &a.metrics {
         writeln!(f, "  evaluate {}", m.label)?;

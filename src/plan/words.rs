@@ -1,7 +1,7 @@
 //! Values of a plan in the words of a spec.
 
-use super::errors::grouped;
-use super::{Arm, Gradient, Optimizer, Rate, Rule, TrainPlan};
+use super::{Arm, GeneratePlan, Gradient, Optimizer, Rate, Rule, TrainPlan};
+use crate::diag::grouped;
 use crate::diag::short;
 use crate::elaborate::HostKind;
 use crate::ir::Op;
@@ -87,6 +87,13 @@ pub(super) fn coupling(kind: &HostKind) -> String {
             }
         }
     }
+}
+
+/// How many samples, by what, of which classes.
+pub(super) fn generation(g: &GeneratePlan, whole: bool) -> String {
+    let count = counted(g.count as u64, "sample", "samples");
+    let labels = g.labels.as_ref().map_or_else(String::new, |l| format!(", labels {} in turn", joined(l)));
+    format!("{count} by {}{labels}", solver(&g.sampler.default_solver, whole))
 }
 
 /// `2,000 steps`, or the seconds that they may take.

@@ -1,29 +1,15 @@
 //! Laws of runs on labelled data: equal bits everywhere, the split that is measured, the class `none`.
 
 use flowc::data::{self, Options, Pick, Split};
-use flowc::driver;
-use flowc::experiment::{self, Ended, Engine, Header, Options as RunOptions};
-use flowc::folder::{Place, RunFolder};
+use flowc::experiment::{Ended, Engine};
 use flowc::kernels::Isa;
-use flowc::run::pool::Pool;
-use flowc::term::Progress;
 use std::path::Path;
 
 use crate::data::{named, values};
+use crate::experiment::run_as;
 
 fn run(text: &str, dir: &Path, engine: Engine, threads: usize) -> Ended {
-    let compiled = driver::compile("specs/test.flow", text);
-    let plan = compiled.plan.as_ref().unwrap_or_else(|| panic!("refused: {:?}", compiled.diagnostics));
-    let folder = RunFolder::create(&Place::Exactly(dir.to_owned()), "test", text).expect("a folder");
-    let header = Header {
-        name: "test".into(),
-        file: "test.flow".into(),
-        text: text.into(),
-        reproduce: "flowc run test.flow".into(),
-    };
-    let options = RunOptions { engine, pool: Pool::new(Some(threads)) };
-    let words = |s| compiled.sources.text(s).to_owned();
-    experiment::run(plan, &header, &folder, options, &mut Progress::lines(Box::new(std::io::sink())), &words)
+    run_as("specs/test.flow", text, dir, engine, threads)
 }
 
 const DIGITS: &str = "

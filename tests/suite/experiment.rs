@@ -21,7 +21,12 @@ expect kl < 100
 ";
 
 fn run(text: &str, dir: &Path, engine: Engine, threads: usize) -> Ended {
-    let compiled = driver::compile("test.flow", text);
+    run_as("test.flow", text, dir, engine, threads)
+}
+
+/// Runs a spec that stands at `file`, from where it names its data.
+pub fn run_as(file: &str, text: &str, dir: &Path, engine: Engine, threads: usize) -> Ended {
+    let compiled = driver::compile(file, text);
     let plan = compiled.plan.as_ref().unwrap_or_else(|| panic!("refused: {:?}", compiled.diagnostics));
     let folder = RunFolder::create(&Place::Exactly(dir.to_owned()), "test", text).expect("a folder");
     let header = Header {

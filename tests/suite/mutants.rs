@@ -10,7 +10,7 @@ use flowc::driver;
 use crate::programs::Rng;
 
 /// Mutants of each spec, if `FLOWC_MUTANTS` does not ask for more.
-const MUTANTS: usize = 150;
+const MUTANTS: usize = 700;
 /// One compilation, on a slow and busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -76,6 +76,31 @@ fn mutate(all: &[String], rng: &mut Rng) -> String {
     out.concat()
 }
 
+/// Compiles mutants of a spec; how many were refused, and how many have a plan.
+fn look(path: &Path, seed: u64, mutants: usize) -> (usize, usize) {
+    let mut rng = Rng(seed);
+    let (mut refused, mut planned) = (0, 0);
+    let all = tokens(&std::fs::read_to_string(path).expect("a spec can be read"));
+    for _ in 0..mutants {
+        let text = mutate(&all, &mut rng);
+        let start = Instant::now();
+        let c = std::panic::catch_unwind(|| driver::compile("mutant.flow", &text));
+        let c = c.unwrap_or_else(|_| panic!("a panic of\n{text}"));
+        assert!(start.elapsed() < PATIENCE, "{:?}\n{text}", start.elapsed());
+        let errors: Vec<_> = c.diagnostics.iter().filter(|d| d.code.severity() == Severity::Error).collect();
+        assert_eq!(errors.is_empty(), c.plan.is_some(), "{errors:?}\n{text}");
+        for d in &errors {
+            assert_ne!(d.code, flowc::diag::Code::Internal, "{d:?}\n{text}");
+            if let Some(l) = &d.primary {
+                assert!(!c.sources.file(l.span.file).is_std, "{d:?}\n{text}");
+            }
+        }
+        assert!(!render::plain(&c.diagnostics, &c.sources).contains("Failed to read"), "{text}");
+        if errors.is_empty() { planned += 1 } else { refused += 1 }
+    }
+    (refused, planned)
+}
+
 #[test]
 fn mutants_of_shipped_specs_end_in_a_plan_or_in_errors() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
@@ -87,27 +112,17 @@ fn mutants_of_shipped_specs_end_in_a_plan_or_in_errors() {
     specs.sort();
     assert!(!specs.is_empty());
     let mutants = std::env::var("FLOWC_MUTANTS").map_or(MUTANTS, |n| n.parse().expect("a number"));
-    let mut rng = Rng(2026);
-    let (mut refused, mut planned) = (0, 0);
-    for path in specs {
-        let all = tokens(&std::fs::read_to_string(&path).expect("a spec can be read"));
-        for _ in 0..mutants {
-            let text = mutate(&all, &mut rng);
-            let start = Instant::now();
-            let c = std::panic::catch_unwind(|| driver::compile("mutant.flow", &text));
-            let c = c.unwrap_or_else(|_| panic!("a panic of\n{text}"));
-            assert!(start.elapsed() < PATIENCE, "{:?}\n{text}", start.elapsed());
-            let errors: Vec<_> = c.diagnostics.iter().filter(|d| d.code.severity() == Severity::Error).collect();
-            assert_eq!(errors.is_empty(), c.plan.is_some(), "{errors:?}\n{text}");
-            for d in &errors {
-                assert_ne!(d.code, flowc::diag::Code::Internal, "{d:?}\n{text}");
-                if let Some(l) = &d.primary {
-                    assert!(!c.sources.file(l.span.file).is_std, "{d:?}\n{text}");
-                }
-            }
-            assert!(!render::plain(&c.diagnostics, &c.sources).contains("Failed to read"), "{text}");
-            if errors.is_empty() { planned += 1 } else { refused += 1 }
-        }
-    }
+    // Specs are dealt to the cores; the mutants of a spec depend on its place in the folder alone.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let specs: Vec<_> = specs.into_iter().enumerate().collect();
+    let counts: Vec<(usize, usize)> = std::thread::scope(|scope| {
+        let deal = |core: usize| {
+            let own = specs.iter().skip(core).step_by(cores);
+            scope.spawn(move || own.map(|(i, p)| look(p, 2026 + *i as u64, mutants)).collect::<Vec<_>>())
+        };
+        let all: Vec<_> = (0..cores).map(deal).collect();
+        all.into_iter().flat_map(|t| t.join().expect("no mutant is at fault")).collect()
+    });
+    let (refused, planned) = counts.iter().fold((0, 0), |(r, p), (a, b)| (r + a, p + b));
     assert!(refused > mutants / 2 && planned > 0, "{refused} refused, {planned} planned");
 }
