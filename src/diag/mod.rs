@@ -161,21 +161,6 @@ impl Sink {
     }
 }
 
-/// A whole number with separators: `20,000`.
-#[must_use]
-pub fn grouped(n: impl std::fmt::Display) -> String {
-    let digits = n.to_string();
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |d| ("-", d));
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    format!("{sign}{out}")
-}
-
 /// A number as messages show it: at most four digits, and an exponent where zeros would hide them.
 #[must_use]
 pub fn short(x: f64) -> String {

@@ -14,8 +14,8 @@ pub use shapes::*;
 pub use solves::*;
 pub use types::*;
 
-use crate::diag::grouped;
 use crate::diag::{Code, Diagnostic, suggest};
+use crate::report::number::count as grouped;
 use crate::source::Span;
 
 /// A second place, if there is one.

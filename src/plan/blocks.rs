@@ -84,7 +84,7 @@ pub fn whole(elab: &mut Elaborator<'_>, e: Option<&Entry>, default: u64, min: u6
             let must = if max > 1 << 30 {
                 format!("a whole number, at least {min}")
             } else {
-                format!("a whole number from {min} to {}", crate::diag::grouped(max))
+                format!("a whole number from {min} to {}", crate::report::number::count(max))
             };
             Err(elab.report(errors::bad_value(&e.key.name, &found, &must, e.value.span)))
         }

@@ -1,7 +1,7 @@
 //! Messages about stages, budgets and data of training.
 
-use crate::diag::grouped;
 use crate::diag::{Code, Diagnostic, suggest};
+use crate::report::number::count as grouped;
 use crate::source::Span;
 use crate::syntax::ast::Ident;
 

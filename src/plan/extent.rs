@@ -28,8 +28,8 @@ pub fn of(elab: &mut Elaborator<'_>, name: &str, over: &[Entry], span: Span) -> 
     if let (Some(c), Some(p), Some(o)) = (count, points, given("points"))
         && p > c
     {
-        let must = format!("at most `count`, {}", crate::diag::grouped(c));
-        return Err(elab.report(errors::bad_value("points", &crate::diag::grouped(p), &must, o.value.span)));
+        let must = format!("at most `count`, {}", crate::report::number::count(c));
+        return Err(elab.report(errors::bad_value("points", &crate::report::number::count(p), &must, o.value.span)));
     }
     Ok(Extent { count: count.map(|c| c as usize), points: points.map(|p| p as usize) })
 }

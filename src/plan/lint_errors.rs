@@ -1,7 +1,7 @@
 //! Messages of `lint`.
 
-use crate::diag::grouped;
 use crate::diag::{Code, Diagnostic, short};
+use crate::report::number::count as grouped;
 use crate::source::Span;
 
 /// `W0401`

@@ -1,10 +1,10 @@
 //! Values of a plan in the words of a spec.
 
 use super::{Arm, GeneratePlan, Gradient, Optimizer, Rate, Rule, TrainPlan};
-use crate::diag::grouped;
 use crate::diag::short;
 use crate::elaborate::HostKind;
 use crate::ir::Op;
+use crate::report::number::count as grouped;
 use crate::solve::{Norm, SolverConfig, StepControl, Steps};
 use std::fmt::Display;
 

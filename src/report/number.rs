@@ -4,8 +4,6 @@
 //! many of them are shown. Invariant: no more digits than the error supports, the same text everywhere (terminal, page).
 //! Deliberately absent: machine formats (JSON keeps full precision).
 
-pub use crate::diag::grouped as count;
-
 /// Significant digits of a value.
 const DIGITS: i32 = 4;
 /// Significant digits of an error.
@@ -103,6 +101,21 @@ pub fn interval(middle: f64, half: f64) -> String {
     }
     let decimals = (ERROR_DIGITS - 1 - exponent(half, ERROR_DIGITS)).min(DIGITS - 1 - top).max(0) as usize;
     format!("{lo:.decimals$} … {hi:.decimals$}")
+}
+
+/// A whole number with separators: `20,000`.
+#[must_use]
+pub fn count(n: impl std::fmt::Display) -> String {
+    let digits = n.to_string();
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |d| ("-", d));
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    format!("{sign}{out}")
 }
 
 /// A time in seconds: `30 µs`, `4.2 ms`, `0.38 s`, `12 s`, `4 min 12 s`, `2 h 03 min`.
