@@ -4,13 +4,13 @@
 
 use super::{Deriv, DrawId, InputId, Level, Node, NodeId, Op, ParamId, RegionId, Shape, Solve, UnaryFn};
 use crate::source::Span;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Nodes in an order in which operands come first.
 #[derive(Clone, Debug, Default)]
 pub struct Dag {
     nodes: Vec<Node>,
-    known: HashMap<Op, NodeId>,
+    known: FxHashMap<Op, NodeId>,
     names: u32,
     span: Option<Span>,
 }
@@ -50,6 +50,13 @@ impl Dag {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+
+    /// Whether both hold the same operations in the same order. Where they were written does not count.
+    #[must_use]
+    pub fn same(&self, other: &Dag) -> bool {
+        let equal = |(a, b): (&Node, &Node)| a.op == b.op && a.shape == b.shape;
+        self.len() == other.len() && self.nodes.iter().zip(&other.nodes).all(equal)
     }
 
     /// All ids, operands before users.

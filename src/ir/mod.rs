@@ -116,4 +116,14 @@ impl Program {
     pub fn output(&self, name: &str) -> Option<NodeId> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, id)| *id)
     }
+
+    /// Whether both say the same: equal operations, declarations and results.
+    #[must_use]
+    pub fn same(&self, other: &Program) -> bool {
+        self.outputs == other.outputs
+            && self.params == other.params
+            && self.draws == other.draws
+            && self.inputs == other.inputs
+            && self.dag.same(&other.dag)
+    }
 }

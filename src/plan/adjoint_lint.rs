@@ -4,7 +4,7 @@
 //! An objective -> warnings. Fields are probed at fixed points with the parameters that training begins with. Deliberately absent:
 //! what holds for every gradient (`lint`).
 
-use super::{lint, lint_errors as errors};
+use super::{corners, growth, lint_errors as errors};
 use crate::autodiff;
 use crate::diag::Diagnostic;
 use crate::ir::{Deriv, NodeId, Op, Program, Solve, eval, reachable};
@@ -28,7 +28,7 @@ pub fn warnings(program: &Program, at: Span, gradient: Span) -> Vec<Diagnostic> 
         let states: Vec<NodeId> =
             dag.ids().filter(|n| matches!(dag.op(*n), Op::State(r, _) if *r == solve.region)).collect();
         let place = dag.node(id).span.unwrap_or(at);
-        if let Some((c, z)) = lint::corner_among(dag, &solve.derivs, &states) {
+        if let Some((c, z)) = corners::corner_among(dag, &solve.derivs, &states) {
             out.push(errors::corner_under_adjoint(dag.node(c).span.unwrap_or(at), place, gradient, z));
         }
         let spread = states.iter().filter_map(|s| contraction(program, solve, *s)).fold(0.0, f64::max);
@@ -49,7 +49,7 @@ fn contraction(program: &Program, solve: &Solve, state: NodeId) -> Option<f64> {
     let (t0, t1) = (dag.as_constant(solve.t0)?, dag.as_constant(solve.t1)?);
     let moves = reachable(dag, &[deriv], |_| false)[state.0 as usize];
     let numbers: usize = program.params.iter().map(|p| p.shape.iter().product::<usize>()).sum();
-    if !moves || n > WIDEST || numbers > lint::LARGEST_PROBED {
+    if !moves || n > WIDEST || numbers > growth::LARGEST_PROBED {
         return None;
     }
     let mut own = program.clone();

@@ -3,7 +3,7 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, RunPlan, budget, errors, feasible, lint, metrics, pictures, published, unused};
+use super::{Arm, Axis, RunPlan, budget, errors, feasible, growth, metrics, pictures, published, unused};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::sets::Rows;
@@ -57,6 +57,7 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
     let views: Vec<Parts<'_>> = if merged.is_empty() { vec![parts.clone()] } else { parts.by_stage(&merged) };
     let mut arms = Vec::new();
     let mut failed = false;
+    let seen = feasible::Seen::default();
     let names: Vec<&str> = axes.iter().map(|(a, _)| a.name.as_str()).collect();
     for choice in choices(&axes) {
         let labels: Vec<String> = choice.iter().zip(&axes).map(|(&i, (a, _))| a.labels[i].clone()).collect();
@@ -67,11 +68,14 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
             return None;
         }
         for view in &views {
-            match arm(module, sources, sink, view, labels.clone(), values.clone()) {
+            match arm(module, sources, sink, view, labels.clone(), values.clone(), &seen) {
                 Ok(a) => arms.push(a),
                 Err(Reported) => failed = true,
             }
         }
+    }
+    if !sink.has_errors() {
+        growing(&arms, &views, sources, sink);
     }
     if !failed && !sink.has_errors() {
         let mut first = axes.iter().map(|(a, vs)| (a.name.clone(), vs[0].clone())).collect();
@@ -119,6 +123,22 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
     }
     let pictures = parts.plot.map(|p| p.iter().map(|a| squeeze(sources.text(a.value.span))).collect());
     Some(RunPlan { seeds, precision, axes, stages, arms, sets, published, expects, pictures })
+}
+
+/// Warns of velocities that grow too fast, each different one once.
+fn growing(arms: &[Arm], views: &[Parts<'_>], sources: &SourceMap, sink: &mut Sink) {
+    let seen = feasible::Seen::default();
+    for arm in arms {
+        let Some(v) = &arm.pictures.velocity else { continue };
+        let generate = views.get(arm.stage.unwrap_or(0)).and_then(|p| p.generate);
+        if !seen.has(v)
+            && let Some(e) = generate.and_then(|b| b.get("sampler"))
+            && let Some(d) = growth::growth(v, e.value.span, |s| !sources.file(s.file).is_std)
+        {
+            sink.push(d);
+        }
+        seen.add(v);
+    }
 }
 
 /// Text on one line.
@@ -286,6 +306,7 @@ fn arm(
     parts: &Parts<'_>,
     mut labels: Vec<String>,
     mut values: HashMap<String, Value>,
+    seen: &feasible::Seen,
 ) -> Res<Arm> {
     if let Some(stage) = &parts.stage {
         stage.know(&mut values, false);
@@ -357,14 +378,14 @@ fn arm(
     }
     if let Ok(Some(t)) = &train
         && let Some(e) = parts.train.and_then(|b| b.get("objective"))
-        && (!feasible::check(&t.objective, e.value.span, sources, sink)
+        && (!feasible::check(&t.objective, e.value.span, sources, sink, seen)
             || !super::training::check(&plans, t, e.value.span, sink))
     {
         failed = true;
     }
     if let Ok(Some(g)) = &generate
         && let Some(e) = parts.generate.and_then(|b| b.get("sampler"))
-        && !feasible::check(&g.sampler.program, e.value.span, sources, sink)
+        && !feasible::check(&g.sampler.program, e.value.span, sources, sink, seen)
     {
         failed = true;
     } else {
@@ -379,18 +400,12 @@ fn arm(
             }
         }
         for m in &plans {
-            failed |= m.programs().any(|p| !feasible::check(p, m.span, sources, sink));
+            failed |= m.programs().any(|p| !feasible::check(p, m.span, sources, sink, seen));
         }
     }
     let sampled = if generate.is_ok() { parts.generate } else { None };
     let asked = |name: &str| parts.plot.as_ref().is_none_or(|p| p.iter().any(|a| sources.text(a.value.span) == name));
-    let pictures = pictures::pictures(module, sources, sampled, parts.train, &values, &asked);
-    if let (Some(v), Some(e), false) =
-        (&pictures.velocity, parts.generate.and_then(|b| b.get("sampler")), sink.has_errors())
-        && let Some(d) = lint::growth(v, e.value.span, |s| !sources.file(s.file).is_std)
-    {
-        sink.push(d);
-    }
+    let pictures = pictures::pictures(module, sources, sampled, parts.train, &values, &asked, seen);
     if failed {
         return Err(Reported);
     }

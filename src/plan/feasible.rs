@@ -13,11 +13,31 @@ use crate::resolve::Module;
 use crate::source::{SourceMap, Span};
 use crate::stage;
 use crate::syntax::ast::{DefKind, ItemKind};
+use std::cell::RefCell;
+
+/// Programs that were looked at and found good: arms and metrics of a comparison share most of theirs.
+#[derive(Default)]
+pub struct Seen(RefCell<Vec<Program>>);
+
+impl Seen {
+    /// Whether an equal program was accepted.
+    pub fn has(&self, program: &Program) -> bool {
+        self.0.borrow().iter().any(|p| p.same(program))
+    }
+
+    /// Remembers a program.
+    pub fn add(&self, program: &Program) {
+        self.0.borrow_mut().push(program.clone());
+    }
+}
 
 /// Expands and stages a program as a run does; faults within the library are shown at `at`.
-pub fn check(program: &Program, at: Span, sources: &SourceMap, sink: &mut Sink) -> bool {
+pub fn check(program: &Program, at: Span, sources: &SourceMap, sink: &mut Sink, seen: &Seen) -> bool {
     let has = |f: fn(&Op) -> bool| program.dag.ids().any(|id| f(program.dag.op(id)));
     if !has(|op| matches!(op, Op::Deriv { .. } | Op::Solve(_))) {
+        return true;
+    }
+    if seen.has(program) {
         return true;
     }
     let expanded = autodiff::expand(program);
@@ -26,7 +46,10 @@ pub fn check(program: &Program, at: Span, sources: &SourceMap, sink: &mut Sink) 
         None => stage::forward(&p).map(|_| ()),
     });
     match staged {
-        Ok(()) => true,
+        Ok(()) => {
+            seen.add(program);
+            true
+        }
         Err(d) => {
             sink.push(blame(d, at, sources));
             false

@@ -268,7 +268,7 @@ pub fn metric_plan<'e>(
                     return Err(elab.report(errors::volume_kept(at.span, Some((plan.name, e.span)))));
                 }
                 elab.program.outputs.push(("log_density".into(), n));
-                if let Some(d) = super::lint::corner(&elab.program, at.span) {
+                if let Some(d) = super::corners::corner(&elab.program, at.span) {
                     elab.report(super::feasible::blame(d, at.span, elab.sources));
                 }
                 let default_solver = blocks::solver(&mut elab, solver, span)?;

@@ -37,8 +37,9 @@ pub(super) fn pictures(
     train: Option<Block<'_>>,
     values: &HashMap<String, Value>,
     asked: &dyn Fn(&str) -> bool,
+    seen: &feasible::Seen,
 ) -> Pictures {
-    let spec = Spec { module, sources, values };
+    let spec = Spec { module, sources, values, seen };
     let flow = generate.and_then(|b| Some((spec.along(b, false)?, spec.along(b, true)?)));
     let (velocity, advance) = flow.map(|(v, step)| (v.program, step)).unzip();
     Pictures {
@@ -56,6 +57,7 @@ struct Spec<'a> {
     module: &'a Module,
     sources: &'a SourceMap,
     values: &'a HashMap<String, Value>,
+    seen: &'a feasible::Seen,
 }
 
 fn program(elab: Elaborator<'_>, default_solver: crate::solve::SolverConfig) -> Forward {
@@ -132,7 +134,7 @@ impl Spec<'_> {
         let default_solver = blocks::solver(&mut elab, solver, span).ok()?;
         let default_solver = noise::fit_solver(&mut elab, default_solver, solver, true, span).ok()?;
         let made = program(elab, default_solver);
-        feasible::check(&made.program, span, self.sources, &mut quiet).then_some(made)
+        feasible::check(&made.program, span, self.sources, &mut quiet, self.seen).then_some(made)
     }
 
     /// The log-density of the target.

@@ -186,7 +186,7 @@ impl Reader<'_, '_> {
             self.sink.push(errors::no_such_module(&module.join("."), span, &known));
             return;
         }
-        let known: BTreeSet<&str> = texts.iter().flat_map(|t| t.lines().filter_map(declared)).collect();
+        let known: BTreeSet<&str> = texts.iter().flat_map(|t| stdlib::names(t)).collect();
         let known: Vec<&str> = known.into_iter().collect();
         for n in names {
             if !known.contains(&n.name.as_str()) {
@@ -206,14 +206,6 @@ fn first(path: &str) -> &str {
 /// Names in a text.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|w| !w.is_empty())
-}
-
-/// The name that a line of a library file declares: its lines at the margin begin with a keyword or with a name.
-fn declared(line: &str) -> Option<&str> {
-    let mut all = words(line);
-    let margin = line.starts_with(|c: char| c.is_ascii_alphabetic());
-    let (a, b) = (all.next().filter(|_| margin)?, all.next());
-    if line[a.len()..].trim_start().starts_with('=') { Some(a) } else { b }
 }
 
 /// `a/./b/../c` as `a/c`, without asking the file system.

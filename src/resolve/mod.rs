@@ -7,6 +7,7 @@
 mod errors;
 mod foreign;
 pub mod imports;
+mod library;
 mod names;
 pub mod settings;
 mod walk;

@@ -1,10 +1,10 @@
 //! The index of top-level definitions of the user's file and of the library.
 
 use super::errors;
+use super::library::Library;
 use crate::diag::Sink;
 use crate::elaborate::sets::SetTable;
 use crate::source::{SourceMap, Span};
-use crate::stdlib;
 use crate::syntax::ast::{self, DefKind, ItemKind};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -103,7 +103,7 @@ pub struct Module {
     /// Spans of the user's names as declared.
     pub declared: BTreeMap<String, Span>,
     /// The library's names.
-    pub library: BTreeMap<String, Def>,
+    pub library: Library,
     /// Top-level names that something reads.
     pub used: HashSet<String>,
     /// The user's items in order.
@@ -178,7 +178,8 @@ fn define(item: &ast::Item, d: &ast::Define, origin: Origin) -> Def {
     }
 }
 
-fn add_items(
+/// Adds the definitions among these items.
+pub(super) fn add_items(
     items: &[ast::Item],
     origin: Origin,
     into: &mut BTreeMap<String, Def>,
@@ -206,13 +207,9 @@ fn add_items(
     }
 }
 
-/// Indexes the library (parsed once, small files) and the user's file.
+/// Indexes the names of the library and the definitions of the user's file.
 pub(super) fn index(file: &ast::File, sources: &mut SourceMap, sink: &mut Sink) -> Module {
-    let mut module = Module { items: file.items.clone(), ..Module::default() };
-    let mut declared = BTreeMap::new();
-    for std_file in stdlib::parse_all(sources, sink) {
-        add_items(&std_file.items, Origin::Std, &mut module.library, &mut declared, sink);
-    }
+    let mut module = Module { items: file.items.clone(), library: Library::new(sources), ..Module::default() };
     add_items(&file.items, Origin::User, &mut module.user, &mut module.declared, sink);
     module
 }

@@ -395,7 +395,8 @@ impl Walker<'_> {
         let mut known: Vec<&str> = vec![];
         if self.sink.shows_errors() {
             let locals = self.scopes.iter().rev().flat_map(|s| s.keys());
-            known.extend(locals.chain(self.module.user.keys()).chain(self.module.library.keys()).map(String::as_str));
+            known.extend(locals.chain(self.module.user.keys()).map(String::as_str));
+            known.extend(self.module.library.names().map(|n| -> &str { n }));
             known.extend(Builtin::names().map(|n| -> &str { n }));
         }
         self.sink.push(errors::unknown_name(name, span, &known, self.inside.as_deref().filter(|_| !called)));

@@ -2,10 +2,13 @@
 //! closed forms and derivatives.
 
 use crate::lang::{Function, elaborate, fixed_draw};
-use flowc::diag::Code;
+use flowc::diag::{Code, Sink};
 use flowc::numeric::stats::Summary;
-use flowc::resolve::Def;
-use flowc::stdlib;
+use flowc::resolve::{Def, Origin, resolve};
+use flowc::source::{FileId, SourceMap};
+use flowc::syntax::ast::{Item, ItemKind};
+use flowc::{stdlib, syntax};
+use std::collections::BTreeMap;
 
 /// The texts of all files of a folder of the library.
 fn library(folder: &str) -> String {
@@ -27,6 +30,34 @@ fn central(f: impl Fn(f64) -> Vec<f64>, x: f64) -> Vec<f64> {
     let h = 1e-3;
     let (a, b, c, d) = (f(x - 2.0 * h), f(x - h), f(x + h), f(x + 2.0 * h));
     (0..a.len()).map(|k| (a[k] - 8.0 * b[k] + 8.0 * c[k] - d[k]) / (12.0 * h)).collect()
+}
+
+// Names
+
+/// Files are read when one of their names is looked up, so the index has to know every name and to whom it belongs.
+#[test]
+fn the_index_knows_every_name_of_every_file_and_no_name_stands_in_two() {
+    let (mut sources, mut sink) = (SourceMap::default(), Sink::default());
+    let mut owner: BTreeMap<String, &str> = BTreeMap::new();
+    for (file, (path, text)) in stdlib::parse_all(&mut sources, &mut sink).iter().zip(stdlib::FILES) {
+        let name = |i: &Item| match &i.kind {
+            ItemKind::Define(d) => d.name.name.clone(),
+            ItemKind::Bind { name, .. } | ItemKind::Tableau { name, .. } => name.name.clone(),
+            other => panic!("{path} holds {other:?}"),
+        };
+        let parsed: Vec<String> = file.items.iter().map(name).collect();
+        assert_eq!(stdlib::names(text).collect::<Vec<_>>(), parsed, "{path}");
+        for n in parsed {
+            let first = *owner.entry(n.clone()).or_insert(path);
+            assert_eq!(first, *path, "{n}");
+        }
+    }
+    assert_eq!(sink.finish().len(), 0, "the library parses without a word");
+    let module = resolve(&syntax::parse(FileId(0), "", &mut Sink::default()), &mut sources, &mut Sink::default());
+    for n in owner.keys() {
+        assert!(module.lookup(n, Origin::User).is_some(), "{n}");
+    }
+    assert_eq!(module.library.names().count(), owner.len());
 }
 
 // Methods
