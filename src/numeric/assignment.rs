@@ -7,6 +7,7 @@
 //! each row left over makes them exact. O(n^3), deterministic. Deliberately absent: rectangular and sparse problems,
 //! approximations.
 
+use crate::kernels::Isa;
 use crate::kernels::Math;
 use crate::kernels::scan;
 use crate::kernels::wide;
@@ -116,7 +117,8 @@ pub fn assign(cost: &[f64], n: usize) -> Result<Assignment, AssignmentError> {
         let at = cost.iter().position(|c| !c.is_finite()).unwrap_or(0);
         return Err(AssignmentError::NotFinite { row: at / n, column: at % n });
     }
-    let mut search = Search { cost, n, column_of: vec![NONE; n], row_of: vec![NONE; n], v: vec![0.0; n] };
+    let isa = Isa::detect();
+    let mut search = Search { isa, cost, n, column_of: vec![NONE; n], row_of: vec![NONE; n], v: vec![0.0; n] };
     search.auction(low, high);
     let free = search.take_best();
     search.augment(&free);
@@ -126,6 +128,7 @@ pub fn assign(cost: &[f64], n: usize) -> Result<Assignment, AssignmentError> {
 }
 
 struct Search<'a> {
+    isa: Isa,
     cost: &'a [f64],
     n: usize,
     column_of: Vec<usize>,
@@ -161,7 +164,7 @@ impl Search<'_> {
             waiting.extend((0..n).rev());
             let mut bids = BIDS * n;
             while let Some(i) = waiting.pop() {
-                let (best, second, column) = scan::best_two(&cost[i * n..(i + 1) * n], &v);
+                let (best, second, column) = scan::best_two(self.isa, &cost[i * n..(i + 1) * n], &v);
                 v[column] -= second - best + step;
                 let put_out = std::mem::replace(&mut self.row_of[column], i);
                 if put_out != NONE {
@@ -185,8 +188,8 @@ impl Search<'_> {
         let (mut distance, mut before, zeros) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         for i in 0..n {
             distance.fill(f64::INFINITY);
-            let least = scan::relax(self.row(i), &self.v, 0.0, 0.0, &mut distance, &mut before);
-            let column = scan::nearest(&distance, &zeros, least);
+            let least = scan::relax(self.isa, self.row(i), &self.v, 0.0, 0.0, &mut distance, &mut before);
+            let column = scan::nearest(self.isa, &distance, &zeros, least);
             if self.row_of[column] == NONE {
                 (self.column_of[i], self.row_of[column]) = (column, i);
             } else {
@@ -211,9 +214,9 @@ impl Search<'_> {
             let (mut i, mut offset) = (start, 0.0);
             let (end, least) = loop {
                 let row = &self.cost[i * n..(i + 1) * n];
-                let least = scan::relax(row, &self.v, offset, i as f64, &mut distance, &mut before);
+                let least = scan::relax(self.isa, row, &self.v, offset, i as f64, &mut distance, &mut before);
                 // Of equally near columns a free one ends the search.
-                let column = scan::nearest(&distance, &held, least);
+                let column = scan::nearest(self.isa, &distance, &held, least);
                 if self.row_of[column] == NONE {
                     break (column, least);
                 }

@@ -49,17 +49,14 @@ pub fn growth(velocity: &Program, at: Span, own: impl Fn(Span) -> bool) -> Optio
         let out = eval::evaluate::<f64>(dag, &[root], leaf).ok()?;
         Some(out[0].iter().map(|y| y * y).sum::<f64>().sqrt())
     };
-    // Far out, |v| of a field that a Lipschitz constant bounds grows at most like |x|.
-    let powers: Vec<f64> = (0..4)
-        .filter_map(|d| {
-            let (near, far) = (size(d, 1e4)?, size(d, 1e6)?);
-            if near.is_infinite() {
-                return Some(f64::INFINITY);
-            }
-            (near > 0.0 && !near.is_nan() && !far.is_nan()).then(|| (far / near).log10() / 2.0)
-        })
-        .collect();
-    let power = powers.iter().copied().fold(0.0, f64::max);
+    // Far out, |v| of a field that a Lipschitz constant bounds grows at most like |x|. The greatest over directions, since what
+    // swings can be near zero in one.
+    let most = |radius: f64| {
+        let sizes = (0..4).filter_map(|d| size(d, radius)).filter(|s| !s.is_nan());
+        sizes.fold(0.0, f64::max)
+    };
+    let near = most(1e4);
+    let power = if near.is_infinite() { f64::INFINITY } else { (most(1e6) / near).log10() / 2.0 };
     (power > 1.2).then(|| errors::growth(velocity.dag.node(v).span.filter(|s| own(*s)), at, power))
 }
 

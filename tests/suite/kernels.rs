@@ -520,26 +520,29 @@ fn coarse(rng: &mut Stream, n: usize) -> Vec<f64> {
 #[test]
 fn scans_of_costs_agree_with_sorting() {
     let mut rng = Stream::new(1, "scan", 0);
-    for n in 1..70 {
-        let (row, v) = (coarse(&mut rng, n), coarse(&mut rng, n));
-        let mut d: Vec<(f64, usize)> = (0..n).map(|j| (row[j] - v[j], j)).collect();
-        d.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
-        let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
-        let (best, second, column) = scan::best_two(&narrow(&row), &narrow(&v));
-        let next = d.get(1).map_or(f64::INFINITY, |d| d.0);
-        assert_eq!((f64::from(best), f64::from(second), column), (d[0].0, next, d[0].1), "{n}");
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        for n in 1..70 {
+            let at = format!("{isa:?}, {n} columns");
+            let (row, v) = (coarse(&mut rng, n), coarse(&mut rng, n));
+            let mut d: Vec<(f64, usize)> = (0..n).map(|j| (row[j] - v[j], j)).collect();
+            d.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
+            let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+            let (best, second, column) = scan::best_two(isa, &narrow(&row), &narrow(&v));
+            let next = d.get(1).map_or(f64::INFINITY, |d| d.0);
+            assert_eq!((f64::from(best), f64::from(second), column), (d[0].0, next, d[0].1), "{at}");
 
-        let (mut distance, mut before) = (coarse(&mut rng, n), vec![7.0; n]);
-        let old = distance.clone();
-        let least = scan::relax(&row, &v, 1.0, 3.0, &mut distance, &mut before);
-        for j in 0..n {
-            let new = row[j] - v[j] - 1.0;
-            let want = if new < old[j] { (new, 3.0) } else { (old[j], 7.0) };
-            assert_eq!((distance[j], before[j]), want, "{n}: column {j}");
+            let (mut distance, mut before) = (coarse(&mut rng, n), vec![7.0; n]);
+            let old = distance.clone();
+            let least = scan::relax(isa, &row, &v, 1.0, 3.0, &mut distance, &mut before);
+            for j in 0..n {
+                let new = row[j] - v[j] - 1.0;
+                let want = if new < old[j] { (new, 3.0) } else { (old[j], 7.0) };
+                assert_eq!((distance[j], before[j]), want, "{at}: column {j}");
+            }
+            assert_eq!(least, distance.iter().copied().fold(f64::INFINITY, f64::min), "{at}");
+            let held: Vec<f64> = coarse(&mut rng, n).iter().map(|x| x.abs().min(1.0)).collect();
+            let found = |free: bool| (0..n).find(|&j| distance[j] == least && !(free && held[j] != 0.0));
+            assert_eq!(Some(scan::nearest(isa, &distance, &held, least)), found(true).or(found(false)), "{at}");
         }
-        assert_eq!(least, distance.iter().copied().fold(f64::INFINITY, f64::min), "{n}");
-        let held: Vec<f64> = coarse(&mut rng, n).iter().map(|x| x.abs().min(1.0)).collect();
-        let at = |free: bool| (0..n).find(|&j| distance[j] == least && !(free && held[j] != 0.0));
-        assert_eq!(Some(scan::nearest(&distance, &held, least)), at(true).or(at(false)), "{n}");
     }
 }

@@ -1,7 +1,7 @@
 //! Laws of the standard library: methods prove themselves, densities integrate and fit their samplers, functions have their
 //! closed forms and derivatives.
 
-use crate::lang::{Function, elaborate, fixed_draw};
+use crate::lang::{Function, elaborate};
 use flowc::diag::{Code, Sink};
 use flowc::numeric::stats::Summary;
 use flowc::resolve::{Def, Origin, resolve};
@@ -21,12 +21,12 @@ fn grid() -> impl Iterator<Item = f64> {
     (0..61).map(|k| -3.0 + 0.1 * f64::from(k) + 1e-3)
 }
 
-fn close(a: f64, b: f64, tol: f64) -> bool {
+pub fn close(a: f64, b: f64, tol: f64) -> bool {
     (a - b).abs() <= tol * (1.0 + a.abs().max(b.abs()))
 }
 
 /// The slope of a function by central differences of order 4.
-fn central(f: impl Fn(f64) -> Vec<f64>, x: f64) -> Vec<f64> {
+pub fn central(f: impl Fn(f64) -> Vec<f64>, x: f64) -> Vec<f64> {
     let h = 1e-3;
     let (a, b, c, d) = (f(x - 2.0 * h), f(x - h), f(x + h), f(x + 2.0 * h));
     (0..a.len()).map(|k| (a[k] - 8.0 * b[k] + 8.0 * c[k] - d[k]) / (12.0 * h)).collect()
@@ -336,58 +336,6 @@ fn discrete_and_vector_laws_have_their_moments() {
         let s = mean(body);
         assert!((s.mean - expected).abs() <= 4.0 * s.error() + 1e-12, "{body}: {} +- {}", s.mean, s.error());
     }
-}
-
-// Paths
-
-#[test]
-fn paths_begin_and_end_where_they_say() {
-    let (x0, x1) = ([0.7, -1.3], [2.1, 0.4]);
-    for (path, start, end) in [
-        ("straight", [1.0, 0.0], [0.0, 1.0]),
-        ("straight(sigma: 0.1)", [1.0, 0.0], [0.1, 1.0]),
-        ("trig", [1.0, 0.0], [0.0, 1.0]),
-        ("linear_vp", [1.0, 0.0], [0.0, 1.0]),
-        ("ve", [1e2 / 10001f64.sqrt(), 1.0 / 10001f64.sqrt()], [1e-2 / 1.0001f64.sqrt(), 1.0 / 1.0001f64.sqrt()]),
-        ("polynomial", [1.0, 0.0], [0.0, 1.0]),
-        ("polynomial(n: 3)", [1.0, 0.0], [0.0, 1.0]),
-        ("bridge(sigma: 0.5)", [1.0, 0.0], [0.0, 1.0]),
-        // beta integrates to 10.05: exp(-5.025) of the data is left at t = 0.
-        ("vp", [(1.0 - (-10.05f64).exp()).sqrt(), (-5.025f64).exp()], [0.0, 1.0]),
-    ] {
-        let f = Function::new(
-            &format!("p = {path}\nfn f(x0: vec[2], x1: vec[2], t: real) = p(x0, x1, t)"),
-            &[&[2], &[2], &[]],
-        );
-        for (t, [a, b]) in [(0.0, start), (1.0, end)] {
-            let x = f.at(&[&x0, &x1, &[t]]);
-            for k in 0..2 {
-                assert!((x[k] - a * x0[k] - b * x1[k]).abs() < 2e-15, "{path} at {t}: {x:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn the_derivative_of_every_path_is_its_slope() {
-    let (x0, x1) = ([0.7, -1.3], [2.1, 0.4]);
-    for path in
-        ["straight", "straight(sigma: 0.1)", "trig", "polynomial(n: 3)", "bridge(sigma: 0.5)", "vp", "ve", "linear_vp"]
-    {
-        let text =
-            |out: &str| format!("p = {path}\nfn f(x0: vec[2], x1: vec[2], t: real) {{ let x = p(x0, x1, t)\n {out} }}");
-        let shapes: [&[usize]; 3] = [&[2], &[2], &[]];
-        let (value, rate) = (Function::new(&text("x"), &shapes), Function::new(&text("diff(x, t)"), &shapes));
-        for k in 1..10 {
-            let t = 0.1 * f64::from(k);
-            let slope = central(|t| value.at(&[&x0, &x1, &[t]]), t);
-            let found = rate.at(&[&x0, &x1, &[t]]);
-            for (a, b) in slope.iter().zip(&found) {
-                assert!(close(*a, *b, 1e-8), "{path} at {t}: {slope:?} {found:?}");
-            }
-        }
-    }
-    assert!(fixed_draw(0, 0) != 0.0, "the bridge's noise must not hide");
 }
 
 // Functions
