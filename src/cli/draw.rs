@@ -12,6 +12,7 @@ use crate::experiment::{self, Drawn, Wanted};
 use crate::folder;
 use crate::numeric::stats::Summary;
 use crate::report::number;
+use crate::run::checkpoint;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,7 +46,7 @@ pub struct SampleArgs {
     /// Which samples: 0 are those of the run itself, 1, 2, ... are others
     #[arg(long, value_name = "K", default_value_t = 0)]
     draw: u64,
-    /// Where they go, as float64 rows
+    /// Where they go: float64 rows (.npy), or a table (.csv, .tsv)
     #[arg(short, long, value_name = "FILE", default_value = "samples.npy")]
     out: PathBuf,
 }
@@ -55,9 +56,10 @@ pub struct SampleArgs {
 pub struct DensityArgs {
     #[command(flatten)]
     which: Which,
-    /// Points: a .npy array, or any file of data that a spec may read; one row a point
+    /// Points: a .npy array, or any file of data that a spec may read; one row a point, behind its coordinates
+    /// the number of its class where the density is that given a class
     points: PathBuf,
-    /// Where log-densities go, in nats
+    /// Where log-densities go, in nats: .npy, .csv or .tsv
     #[arg(short, long, value_name = "FILE", default_value = "density.npy")]
     out: PathBuf,
 }
@@ -100,8 +102,30 @@ fn evaluate(which: &Which, more: &str, wanted: &Wanted<'_>) -> Result<Drawn, u8>
     })
 }
 
-fn write(out: &Path, shape: &[usize], values: &[f64]) -> Result<(), u8> {
-    crate::run::checkpoint::write_npy(out, shape, values).map_err(|d| {
+/// Writes rows by the ending of the file's name: an array of numpy, or a table with these names over its columns.
+fn write(out: &Path, shape: &[usize], values: &[f64], names: &dyn Fn(usize) -> String) -> Result<(), u8> {
+    let width = shape.get(1).copied().unwrap_or(1);
+    let ending = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let separator = match ending.as_str() {
+        "npy" => None,
+        "csv" => Some(b','),
+        "tsv" => Some(b'\t'),
+        _ => {
+            let d = Diagnostic::bare(Code::CannotWrite, format!("`{}` does not say what to write", out.display()));
+            complain(&d.help("name a file that ends in .npy, .csv or .tsv"));
+            return Err(SPEC);
+        }
+    };
+    let written = match separator {
+        None => checkpoint::write_npy(out, shape, values),
+        Some(delimiter) => checkpoint::replace(out, |w| {
+            let mut table = csv::WriterBuilder::new().delimiter(delimiter).from_writer(w);
+            table.write_record((0..width).map(names))?;
+            values.chunks(width).try_for_each(|row| table.write_record(row.iter().map(f64::to_string)))?;
+            table.flush()
+        }),
+    };
+    written.map_err(|d| {
         complain(&d.help("name another place with `-o FILE`"));
         RUN
     })
@@ -111,8 +135,12 @@ fn write(out: &Path, shape: &[usize], values: &[f64]) -> Result<(), u8> {
 pub fn sample(args: &SampleArgs) -> ExitCode {
     let wanted = Wanted::Samples { count: args.n.map(|n| n as usize), draw: args.draw };
     let outcome = evaluate(&args.which, "", &wanted).and_then(|d| {
-        write(&args.out, &[d.rows, d.width], &d.values)?;
+        write(&args.out, &[d.rows, d.width], &d.values, &|k| format!("x{k}"))?;
         println!("{} samples of {} numbers in {}", number::count(d.rows as u64), d.width, args.out.display());
+        if let [first, rest @ ..] = d.classes.as_slice() {
+            let all = rest.iter().fold(first.to_string(), |all, c| format!("{all}, {c}"));
+            println!("classes of the rows, in turn: {all}");
+        }
         Ok(())
     });
     ExitCode::from(outcome.err().unwrap_or(0))
@@ -132,7 +160,7 @@ pub fn density(args: &DensityArgs) -> ExitCode {
     let wanted = Wanted::Density { points: &values, width };
     // A run that evaluates no likelihood is asked for one.
     let outcome = evaluate(&args.which, "\nevaluate [nll(count: 1)]\n", &wanted).and_then(|d| {
-        write(&args.out, &[n], &d.values)?;
+        write(&args.out, &[n], &d.values, &|_| "log_density".to_owned())?;
         let s = Summary::of(&d.values);
         let mean = if n > 1 { number::with_error(s.mean, s.error()) } else { number::plain(s.mean) };
         println!("mean log-density {mean} nats at {} points, in {}", number::count(n as u64), args.out.display());

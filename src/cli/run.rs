@@ -39,7 +39,7 @@ pub struct RunArgs {
     dry_run: bool,
     /// Go on with a run that was stopped: its folder, its id, or its spec's name
     /// [default: the newest run]
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "",
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", value_parser = any_path,
           conflicts_with_all = ["spec", "out", "set", "only", "dry_run", "interpret"])]
     resume: Option<PathBuf>,
     /// Seconds between checkpoints
@@ -53,6 +53,12 @@ pub struct RunArgs {
     /// How the result is written; json: one object on stdout, with the messages in it
     #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "dry_run")]
     format: Format,
+}
+
+/// A path, or nothing: clap's own paths are never empty.
+#[allow(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn any_path(word: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(PathBuf::from(word))
 }
 
 /// What the numbers do not depend on.

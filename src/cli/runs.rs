@@ -208,9 +208,11 @@ fn state(run: &Run) -> (String, String, String) {
         "done"
     };
     let holds = record.expectations.iter().filter(|e| e.holds == Some(true)).count();
-    let expects = match record.expectations.len() {
-        0 => String::new(),
-        n => format!("{holds} of {n} hold"),
+    let open = record.expectations.iter().filter(|e| e.holds.is_none()).count();
+    let expects = match (record.expectations.len(), open) {
+        (0, _) => String::new(),
+        (n, 0) => format!("{holds} of {n} hold"),
+        (n, open) => format!("{holds} of {n} hold, {open} open"),
     };
     (word.into(), expects, number::duration(record.seconds))
 }

@@ -142,13 +142,20 @@ impl Elaborator<'_> {
     }
 
     /// `solve t: ta -> tb { x' = field(x, t) from x }.x`
-    pub fn advance(&mut self, field: &Value, x: NodeId, ta: NodeId, tb: NodeId, span: Span) -> Res<NodeId> {
+    pub fn advance(
+        &mut self,
+        field: &Value,
+        x: NodeId,
+        [ta, tb]: [NodeId; 2],
+        condition: Option<(Value, Span)>,
+        span: Span,
+    ) -> Res<NodeId> {
         let region = RegionId(self.regions);
         self.regions += 1;
         let shape = self.program.dag.shape(x).to_vec();
         let state = self.program.dag.state(region, 0, shape);
         let time = self.program.dag.time(region);
-        let v = self.apply(field, &[Value::Node(state), Value::Node(time)], span)?;
+        let v = self.apply_given(field, &[Value::Node(state), Value::Node(time)], condition, span)?;
         let rate = self.node(&v, span)?;
         if self.program.dag.shape(rate) != self.program.dag.shape(x) {
             return Err(Reported);

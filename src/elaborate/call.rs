@@ -396,8 +396,19 @@ impl Elaborator<'_> {
 
     /// Calls a value with positional nodes only: for couplings of passes such as checks and metrics.
     pub fn apply(&mut self, f: &Value, inputs: &[Value], span: Span) -> Res<Value> {
+        self.apply_given(f, inputs, None, span)
+    }
+
+    /// The same under a condition.
+    pub fn apply_given(
+        &mut self,
+        f: &Value,
+        inputs: &[Value],
+        condition: Option<(Value, Span)>,
+        span: Span,
+    ) -> Res<Value> {
         let positional = inputs.iter().map(|v| (v.clone(), span)).collect();
-        self.call(f.clone(), Args { positional, named: vec![], condition: None, span }, span)
+        self.call(f.clone(), Args { positional, named: vec![], condition, span }, span)
     }
 
     /// Whether a value is something of that kind of definition.

@@ -125,6 +125,10 @@ impl Elaborator<'_> {
             let node = self.rows_input("label", vec![], from);
             Value::Class(Class { node, count: names.len() })
         });
+        // A row of one value is that value.
+        if let ([(None, one)], None) = (items.as_slice(), &condition) {
+            return Ok(one.clone());
+        }
         Ok(Value::Tuple(Rc::new(Seq { items, condition })))
     }
 }

@@ -11,6 +11,7 @@ use crate::plan::{Arm, Extent, GeneratePlan, METRICS, MetricKind, MetricPlan};
 use crate::report::record::{Better, Cell, Metric};
 use crate::run::Real;
 use crate::run::forward::{Outcome, Output};
+use std::collections::BTreeSet;
 
 /// Points at which densities are averaged.
 const POINTS: usize = 10_000;
@@ -81,6 +82,28 @@ impl Sets {
         })
     }
 
+    /// What a class is called.
+    pub fn class_name(&self, class: u32) -> String {
+        self.classes.get(class as usize).cloned().unwrap_or_else(|| class.to_string())
+    }
+
+    /// The same with true points of the generated classes only, if those are not all classes.
+    fn of_same_classes(&self) -> Option<Sets> {
+        let [of_x, of_target, of_other] = &self.labels;
+        let made: BTreeSet<u32> = of_x.iter().copied().collect();
+        if made.is_empty() || of_target.iter().all(|l| made.contains(l)) {
+            return None;
+        }
+        let keep = |set: &[f64], labels: &[u32]| -> (Vec<f64>, Vec<u32>) {
+            let kept = set.chunks_exact(self.dim).zip(labels).filter(|(_, l)| made.contains(l));
+            let (rows, labels): (Vec<&[f64]>, Vec<u32>) = kept.map(|(row, l)| (row, *l)).unzip();
+            (rows.concat(), labels)
+        };
+        let (target, of_target) = keep(&self.target, of_target);
+        let (other, of_other) = keep(&self.other, of_other);
+        Some(Sets { target, other, labels: [of_x.clone(), of_target, of_other], ..self.clone() })
+    }
+
     /// As many true points as a metric with an extent of its own needs: its samples once, and twice as many for the floor.
     fn extended<T: Real>(&self, extent: Extent, seed: u64, programs: &Programs<T>) -> Result<Option<Sets>, Diagnostic> {
         let size = extent.points.unwrap_or(EXACT);
@@ -97,8 +120,21 @@ impl Sets {
 }
 
 pub fn fault(name: &str, e: &MetricError) -> Diagnostic {
-    Diagnostic::bare(Code::NonFiniteState, format!("`{name}` cannot be computed: {e}"))
-        .help("look at samples.npy in the run folder; train longer, or with a smaller learning rate")
+    let (code, help) = match e {
+        MetricError::NotFinite { .. } => (
+            Code::NonFiniteState,
+            "look at samples.npy in the run folder; train longer, or with a smaller learning rate",
+        ),
+        MetricError::TooFew { .. } => (Code::MeaninglessMetric, "give it more samples: `count`, here or in `generate`"),
+        MetricError::TooMany { .. } => (Code::MeaninglessMetric, "give it fewer samples: `points`"),
+        MetricError::Dimensions(..) | MetricError::Sizes(..) => {
+            (Code::MeaninglessMetric, "samples and target must have the same shape")
+        }
+        MetricError::BadValue(_) | MetricError::Linalg(_) | MetricError::Assignment(_) => {
+            (Code::NonFiniteState, "look at samples.npy in the run folder: they may all be alike, or far out")
+        }
+    };
+    Diagnostic::bare(code, format!("`{name}` cannot be computed: {e}")).help(help)
 }
 
 fn blank(m: &MetricPlan) -> Metric {
@@ -152,7 +188,7 @@ pub fn labels_of(plan: &GeneratePlan, n: usize) -> Vec<u32> {
     plan.labels.iter().flat_map(|l| l.iter().cycle().take(n)).copied().collect()
 }
 
-/// Runs a program with its caller's inputs, and behind them the labels if it reads them.
+/// Runs a program with its caller's inputs, and behind them the labels, again and again, if it reads them.
 pub fn labelled<T: Real>(
     c: &Compiled<T>,
     theta: &[T],
@@ -162,7 +198,7 @@ pub fn labelled<T: Real>(
     labels: &[u32],
 ) -> Result<Outcome<T>, Diagnostic> {
     let reads = c.program().inputs.iter().any(|d| d.rows.is_none() && d.name == "label");
-    let column: Vec<T> = labels.iter().take(n).map(|k| T::from_f64(f64::from(*k))).collect();
+    let column: Vec<T> = labels.iter().cycle().take(n).map(|k| T::from_f64(f64::from(*k))).collect();
     let mut all = inputs.to_vec();
     if reads {
         all.push(&column);
@@ -234,6 +270,14 @@ pub fn metric<T: Real>(
                 }
                 _ => sets,
             };
+            let some;
+            let sets = match sets.of_same_classes() {
+                Some(s) => {
+                    some = s;
+                    &some
+                }
+                None => sets,
+            };
             if m.by_label {
                 distances::by_label(m.name, sets, seed, m.extent, &mut out)?;
             } else {
@@ -298,14 +342,16 @@ pub fn metric<T: Real>(
             if sets.source.is_empty() || sets.target.is_empty() {
                 return Ok(out);
             }
-            let (cost, size) = distances::transport_cost(m.name, sets, m.extent)?;
+            let distances::TransportCost { of: cost, excess, size } =
+                distances::transport_cost(m.name, sets, m.extent)?;
             if m.name == "npe" {
                 out.size = Some(size as u64);
                 match metrics::npe(s.mean, cost.mean) {
                     Some(npe) => {
                         out.value = npe;
-                        // First-order propagation of both means.
-                        let (e, c) = (s.error() / cost.mean, s.mean * cost.error() / (cost.mean * cost.mean));
+                        // First-order propagation of both means, and of what the distance may be too large.
+                        let of_cost = cost.error().hypot(excess);
+                        let (e, c) = (s.error() / cost.mean, s.mean * of_cost / (cost.mean * cost.mean));
                         out.standard_error = Some((e * e + c * c).sqrt());
                     }
                     None => {
@@ -317,7 +363,7 @@ pub fn metric<T: Real>(
                     }
                 }
             } else {
-                (out.floor, out.floor_sd) = (Some(cost.mean), Some(cost.deviation));
+                (out.floor, out.floor_sd) = (Some(cost.mean), Some(cost.deviation.hypot(excess)));
                 out.floor_name = Some("W2^2 of source and target".into());
             }
         }

@@ -3,7 +3,7 @@
 //! Programs and sets of a cell -> the pictures of its record. Invariant: a picture is small, and one that cannot be made does not
 //! fail a run. Deliberately absent: colours and axes (`report`).
 
-use super::measure::Sets;
+use super::measure::{Sets, labelled};
 use super::programs::{Compiled, Draw, Programs};
 use crate::diag::Diagnostic;
 use crate::report::record::{Cell, Density, FieldSlice, Images, PathCoefficients, Points, Trajectories};
@@ -93,8 +93,7 @@ fn images(sets: &Sets) -> Option<Images> {
         let filled = each.iter().flat_map(|row| (0..COLUMNS).map(|k| row.get(k).copied().unwrap_or(&blank)));
         filled.flatten().map(|v| *v as f32).collect()
     };
-    let name = |c: &u32| sets.classes.get(*c as usize).cloned().unwrap_or_else(|| c.to_string());
-    let names: Vec<String> = if labelled { classes.iter().map(name).collect() } else { vec![] };
+    let names: Vec<String> = if labelled { classes.iter().map(|c| sets.class_name(*c)).collect() } else { vec![] };
     let (samples, target) = (rows(&sets.x, &sets.labels[0]), rows(&sets.target, &sets.labels[1]));
     Some(Images { side, columns: COLUMNS, classes: names, samples, target })
 }
@@ -189,10 +188,16 @@ fn velocity<T: Real>(
     let [rx, ry] = square(sets);
     let at = |(lo, hi): (f64, f64), i: usize| lo + (hi - lo) * i as f64 / (GRID - 1) as f64;
     let points: Vec<T> = (0..GRID * GRID).flat_map(|i| [at(rx, i % GRID), at(ry, i / GRID)]).map(T::from_f64).collect();
+    // Of several classes the first.
+    let class = vec![sets.labels[0].first().copied().unwrap_or(0); GRID * GRID];
+    if let Some(c) = sets.labels[0].first() {
+        cell.field_class = Some(sets.class_name(*c));
+    }
     for k in 0..5 {
         let t = horizon * k as f64 / 4.0;
         let times = vec![T::from_f64(t); GRID * GRID];
-        let o = v.run(theta, Draw { seed, purpose: "picture", step: 0 }, GRID * GRID, &[&points, &times])?;
+        let draw = Draw { seed, purpose: "picture", step: 0 };
+        let o = labelled(v, theta, draw, GRID * GRID, &[&points, &times], &class)?;
         let values = o.outputs.first().map(|o| o.values.iter().map(|v| v.to_f64() as f32).collect());
         cell.field.push(FieldSlice { t, x: rx, y: ry, nx: GRID, ny: GRID, v: values.unwrap_or_default() });
     }
@@ -220,7 +225,8 @@ fn trajectories<T: Real>(
         }
         if k + 1 < INSTANTS {
             let (ta, tb) = (vec![T::from_f64(times[k]); n], vec![T::from_f64(times[k + 1]); n]);
-            let o = step.run(theta, Draw { seed, purpose: "picture", step: 1 }, n, &[&x, &ta, &tb])?;
+            let draw = Draw { seed, purpose: "picture", step: 1 };
+            let o = labelled(step, theta, draw, n, &[&x, &ta, &tb], &sets.labels[0])?;
             x = o.outputs.into_iter().next().map(|o| o.values).unwrap_or_default();
         }
     }

@@ -3,6 +3,7 @@
 //! A plan + the checkpoints of a run folder -> numbers; a plan alone -> [`Prediction`]s. Deliberately absent: training on.
 
 use super::cell::{Named, gather};
+use super::measure::{labelled, labels_of};
 use super::programs::{Compiled, Draw};
 use super::schedule::fingerprint;
 use super::sets::Store;
@@ -56,6 +57,8 @@ pub struct Drawn {
     pub width: usize,
     /// Row-major.
     pub values: Vec<f64>,
+    /// Samples: the classes of the rows in turn; empty if they were asked for none.
+    pub classes: Vec<u32>,
 }
 
 /// Evaluates the law of an arm with the parameters that a seed ended with.
@@ -99,12 +102,13 @@ fn evaluate_in<T: Real>(
             let c = Compiled::solving(&g.sampler, backend, options.pool)?.reading(&store);
             let theta = gather(&c, &named, seed, &plan.stages);
             let n = count.unwrap_or(g.count);
-            let out = c.run(&theta, Draw { seed, purpose: "sample", step: *draw }, n, &[])?;
+            let out = labelled(&c, &theta, Draw { seed, purpose: "sample", step: *draw }, n, &[], &labels_of(g, n))?;
             let x = out.output("x").ok_or_else(|| Diagnostic::bare(Code::Internal, "a sampler without samples"))?;
             Ok(Drawn {
                 rows: n,
                 width: x.values.len() / n.max(1),
                 values: x.values.iter().map(|v| v.to_f64()).collect(),
+                classes: g.labels.clone().unwrap_or_default(),
             })
         }
         Wanted::Density { points, width } => {
@@ -114,24 +118,47 @@ fn evaluate_in<T: Real>(
             });
             let help = "its sampler needs a `log_density`, and the spec a `generate` block";
             let f = density.ok_or_else(|| nothing("the law of this run has no log-density", help))?;
-            let dim: usize =
-                f.program.inputs.iter().filter(|d| d.rows.is_none()).map(|d| d.shape.iter().product::<usize>()).sum();
-            if dim != *width {
+            let given = || f.program.inputs.iter().filter(|d| d.rows.is_none());
+            let conditional = given().any(|d| d.name == "label");
+            let coordinates = given().filter(|d| d.name != "label");
+            let dim: usize = coordinates.map(|d| d.shape.iter().product::<usize>()).sum();
+            if dim + usize::from(conditional) != *width {
                 let d = Diagnostic::bare(
                     Code::ShapeMismatch,
-                    format!("the points have {width} coordinates, the law has {dim}"),
+                    format!("the rows have {width} numbers, a point of the law has {dim} coordinates"),
                 );
-                return Err(d.help("one row a point"));
+                return Err(d.help(match conditional {
+                    true => "the density is that given a class: its number, from 0, stands behind the coordinates",
+                    false => "one row a point",
+                }));
             }
+            let (points, labels) = if conditional { split(points, *width, arm)? } else { (points.to_vec(), vec![]) };
             let c = Compiled::solving(f, backend, options.pool)?.reading(&store);
             let theta = gather(&c, &named, seed, &plan.stages);
             let x: Vec<T> = points.iter().map(|v| T::from_f64(*v)).collect();
-            let rows = points.len() / width;
-            let out = c.run(&theta, Draw { seed, purpose: "density", step: 0 }, rows, &[&x])?;
+            let rows = points.len() / dim.max(1);
+            let out = labelled(&c, &theta, Draw { seed, purpose: "density", step: 0 }, rows, &[&x], &labels)?;
             let values = out.outputs.first().map(|o| o.values.iter().map(|v| v.to_f64()).collect()).unwrap_or_default();
-            Ok(Drawn { rows, width: 1, values })
+            Ok(Drawn { rows, width: 1, values, classes: vec![] })
         }
     }
+}
+
+/// Points and their classes, which stand last in each row and are among those that the arm generates.
+fn split(rows: &[f64], width: usize, arm: &Arm) -> Result<(Vec<f64>, Vec<u32>), Diagnostic> {
+    let known = arm.generate.as_ref().and_then(|g| g.labels.clone()).unwrap_or_default();
+    let (mut points, mut labels) = (Vec::new(), Vec::new());
+    for (i, row) in rows.chunks_exact(width).enumerate() {
+        let (x, class) = row.split_at(width - 1);
+        let Some(label) = known.iter().find(|k| f64::from(**k) == class[0]) else {
+            let d = format!("row {i} (counted from 0) has class {}, which this run does not generate", class[0]);
+            let all: Vec<String> = known.iter().map(u32::to_string).collect();
+            return Err(Diagnostic::bare(Code::BadValue, d).help(format!("its classes are {}", all.join(", "))));
+        };
+        points.extend(x);
+        labels.push(*label);
+    }
+    Ok((points, labels))
 }
 
 /// What an arm has learned with a seed, stages before it included: from checkpoints.

@@ -40,7 +40,7 @@ pub fn mmd(x: Samples<'_>, y: Samples<'_>, bandwidths: &Bandwidths) -> Result<Es
     Ok(Estimate { value: value.max(0.0), samples: x.nrows().min(y.nrows()) })
 }
 
-/// The energy distance `2 E|x - y| - E|x - x'| - E|y - y'|` (Szekely and Rizzo 2013; its root is a metric).
+/// The energy distance, the root of `2 E|x - y| - E|x - x'| - E|y - y'|` (Szekely and Rizzo 2013, eq. 1.2), which is a metric.
 ///
 /// # Errors
 /// Sets that differ in components, are empty or not finite.
@@ -49,7 +49,7 @@ pub fn energy_distance(x: Samples<'_>, y: Samples<'_>) -> Result<Estimate, Metri
     let (d, xs, ys) = (x.ncols(), rows(x), rows(y));
     let own = mean_over_own(&xs, d, f64::sqrt) + mean_over_own(&ys, d, f64::sqrt);
     let value = 2.0 * mean_over_pairs(&xs, &ys, d, f64::sqrt) - own;
-    Ok(Estimate { value: value.max(0.0), samples: x.nrows().min(y.nrows()) })
+    Ok(Estimate { value: value.max(0.0).sqrt(), samples: x.nrows().min(y.nrows()) })
 }
 
 fn samples_of(x: &[f64], d: usize) -> std::slice::ChunksExact<'_, f64> {

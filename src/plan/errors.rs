@@ -1,6 +1,7 @@
 //! Every message of the plan: blocks, keys, metrics, paths, tableaux, solvers.
 
 use super::habits;
+use super::paths::Mix;
 use crate::diag::{Code, Diagnostic, short, suggest};
 use crate::source::Span;
 use crate::syntax::ast::Ident;
@@ -89,7 +90,7 @@ pub fn volume_kept(law: Span, asked: Option<(&str, Span)>) -> Diagnostic {
         Some((metric, span)) => d.label(span, format!("`{metric}` asks for its log-density")),
         None => d,
     };
-    d.help("such a flow cannot turn the source into another density: let components of the field depend on their own coordinate")
+    d.help("such a flow moves the values of the density about and changes none of them: let components of the field depend on their own coordinate")
 }
 
 /// `E0601`; without a place if the file has no declaration at all.
@@ -328,6 +329,12 @@ pub fn meaningless_metric(name: &str, why: &str, cure: &str, span: Span) -> Diag
         .help(cure)
 }
 
+/// `E0604`, of a key that metrics know and this one has no use for.
+pub fn idle_argument(metric: &str, key: &Ident, why: &str, cure: &str) -> Diagnostic {
+    let message = format!("`{metric}` takes no `{}`: {why}", key.name);
+    Diagnostic::new(Code::MeaninglessMetric, message, key.span, "nothing would read this").help(cure)
+}
+
 /// `E0603`, in an `expect`.
 pub fn expect_unknown(what: &str, span: Span, known: &[String]) -> Diagnostic {
     result_unknown(what, span, known, "an expectation compares results with numbers")
@@ -383,11 +390,15 @@ pub fn host_in_sampler(span: Span) -> Diagnostic {
         .help("draw from a law, e.g. `draw x0 ~ source`")
 }
 
+/// How a path's noise keeps off its ends.
+const NOISY: &str = "noise must vanish at both ends, as in `sigma * sqrt(t * (1 - t)) * z`";
+
 /// `E0501`, `E0502`, `E0503`: the coefficients (of x0, of x1) at t = 0 and t = 1.
-pub fn path_end(name: &str, span: Span, defined: Option<Span>, at0: (f64, f64), at1: (f64, f64)) -> Diagnostic {
+pub fn path_end(name: &str, span: Span, defined: Option<Span>, at0: Mix, at1: Mix) -> Diagnostic {
     let near = |x: f64, y: f64| (x - y).abs() < 0.05;
-    let reversed = near(at0.0, 0.0) && near(at0.1, 1.0) && near(at1.0, 1.0) && near(at1.1, 0.0);
-    let misses_start = !(near(at0.0, 1.0) && near(at0.1, 0.0));
+    let reversed = near(at0.x0, 0.0) && near(at0.x1, 1.0) && near(at1.x0, 1.0) && near(at1.x1, 0.0);
+    let misses_start = !(near(at0.x0, 1.0) && near(at0.x1, 0.0) && near(at0.noise, 0.0));
+    let noisy = if misses_start { at0.noise } else { at1.noise } > 0.05;
     let (code, message, cure) = if reversed {
         (
             Code::PathReversed,
@@ -398,13 +409,13 @@ pub fn path_end(name: &str, span: Span, defined: Option<Span>, at0: (f64, f64), 
         (
             Code::PathMissesStart,
             format!("the path `{name}` does not start at the source"),
-            "at t = 0 it must be `x0` alone, as in `(1 - t) * x0 + t * x1`",
+            if noisy { NOISY } else { "at t = 0 it must be `x0` alone, as in `(1 - t) * x0 + t * x1`" },
         )
     } else {
         (
             Code::PathMissesEnd,
             format!("the path `{name}` does not end at the target"),
-            "at t = 1 it must be `x1` alone, as in `(1 - t) * x0 + t * x1`",
+            if noisy { NOISY } else { "at t = 1 it must be `x1` alone, as in `(1 - t) * x0 + t * x1`" },
         )
     };
     let label = if reversed {
@@ -419,24 +430,27 @@ pub fn path_end(name: &str, span: Span, defined: Option<Span>, at0: (f64, f64), 
     d.help(cure)
 }
 
-/// `0.5 x0 + x1`
-fn combination((a, b): (f64, f64)) -> String {
-    let tiny = |x: f64| x.abs() < 1e-12;
-    let part = |x: f64, name: &str| match short(x).as_str() {
-        "1" => name.to_owned(),
-        number => format!("{number} {name}"),
-    };
-    match (tiny(a), tiny(b)) {
-        (true, true) => "0".to_owned(),
-        (true, false) => part(b, "x1"),
-        (false, true) => part(a, "x0"),
-        (false, false) if b < 0.0 => format!("{} - {}", part(a, "x0"), part(-b, "x1")),
-        (false, false) => format!("{} + {}", part(a, "x0"), part(b, "x1")),
+/// `0.5 x0 + x1 + 0.1 noise`
+fn combination(mix: Mix) -> String {
+    let mut text = String::new();
+    for (x, name) in [(mix.x0, "x0"), (mix.x1, "x1"), (mix.noise, "noise")] {
+        let sign = match (text.is_empty(), x < 0.0) {
+            (true, false) => "",
+            (true, true) => "-",
+            (false, false) => " + ",
+            (false, true) => " - ",
+        };
+        match short(x.abs()).as_str() {
+            _ if x.abs() < 1e-12 => {}
+            "1" => text += &format!("{sign}{name}"),
+            number => text += &format!("{sign}{number} {name}"),
+        }
     }
+    if text.is_empty() { "0".to_owned() } else { text }
 }
 
 /// `W0502`
-pub fn path_near_miss(name: &str, span: Span, miss: f64, at0: (f64, f64), at1: (f64, f64)) -> Diagnostic {
+pub fn path_near_miss(name: &str, span: Span, miss: f64, at0: Mix, at1: Mix) -> Diagnostic {
     Diagnostic::new(
         Code::PathNearMiss,
         format!("the path `{name}` misses its ends by {}", short(miss)),

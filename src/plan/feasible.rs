@@ -76,8 +76,12 @@ pub fn single_precision(module: &Module, sources: &SourceMap) -> bool {
     })
 }
 
-/// Whether a log-density goes through a solve whose exact divergence vanishes identically.
+/// Whether a log-density of something trained goes through a solve whose exact divergence vanishes identically. A flow that is
+/// written down may keep volume on purpose: a rotation, a translation.
 pub fn keeps_volume(program: &Program, density: NodeId) -> bool {
+    if program.params.is_empty() {
+        return false;
+    }
     let seen = crate::ir::reachable(&program.dag, &[density], |_| false);
     let divergences = program.dag.ids().filter(|id| {
         seen[id.0 as usize] && matches!(program.dag.op(*id), Op::Deriv { kind: Deriv::Divergence(Trace::Exact), .. })

@@ -76,6 +76,18 @@ impl MetricPlan {
     }
 }
 
+/// Why a metric has no use for a key that metrics know, and what to write instead.
+fn idle(metric: &str, key: &str) -> Option<(&'static str, &'static str)> {
+    if matches!(metric, "parameters" | "step_time") {
+        return Some(("it tells of training, which no argument here changes", "write it without arguments"));
+    }
+    let follows = extent::DISTANCES.contains(&metric) || matches!(metric, "nfe" | "path_energy" | "npe");
+    (key == "labels" && !follows).then_some((
+        "it judges at points of the target, each under its own label",
+        "say in `generate` which labels are asked for, or use `by: label` of a distance",
+    ))
+}
+
 /// One entry of `evaluate`; `faulty` says that the samples it reads cannot be made, which was reported.
 pub fn metric_plan<'e>(
     fresh: &mut Fresh<'_>,
@@ -155,6 +167,9 @@ pub fn metric_plan<'e>(
             if !own && !blocks::GENERATE.contains(&o.key.name.as_str()) {
                 let known = [&blocks::GENERATE[..], &["points"]].concat();
                 return Err(elab.report(errors::unknown_key("metric", &o.key, &known)));
+            }
+            if let Some((why, cure)) = idle(&name, &o.key.name) {
+                return Err(elab.report(errors::idle_argument(&name, &o.key, why, cure)));
             }
         }
         let extent = extent::of(&mut elab, &name, &over, e.span)?;

@@ -58,14 +58,33 @@ pub struct Leftover {
     pub source: f64,
 }
 
-/// The value of the path and its derivative in t for fixed real endpoints, as programs of one input `t`; `None` if it
-/// depends on parameters or is no function of reals.
-fn coefficient(elab: &mut Elaborator<'_>, path: &Value, x0: f64, x1: f64, span: Span) -> Res<Option<Program>> {
+/// What a path is at a time: so much of its ends and of what it draws.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// The coefficient of the source.
+    pub x0: f64,
+    /// The coefficient of the data.
+    pub x1: f64,
+    /// How far it moves with its draws, for each deviation of theirs.
+    pub noise: f64,
+}
+
+/// The value of the path and its derivative in t for fixed real endpoints, as programs of one input `t`, its draws at their means
+/// or left open; `None` if it depends on parameters or is no function of reals.
+fn coefficient(
+    elab: &mut Elaborator<'_>,
+    path: &Value,
+    [x0, x1]: [f64; 2],
+    drawn: bool,
+    span: Span,
+) -> Res<Option<Program>> {
     if is_bound(path) {
         return Ok(None);
     }
     let mut inner = Elaborator::new(elab.module, elab.sources, elab.sink, elab.arm.clone(), "path");
-    inner.zero_draws();
+    if !drawn {
+        inner.zero_draws();
+    }
     let t = inner.input("t", vec![]);
     let v = inner.apply(path, &[Value::Real(x0), Value::Real(x1), Value::Node(t)], span)?;
     let n = inner.as_node(&v, span)?;
@@ -83,8 +102,17 @@ fn coefficient(elab: &mut Elaborator<'_>, path: &Value, x0: f64, x1: f64, span: 
 }
 
 fn at(p: &Program, t: f64) -> (f64, f64) {
+    with_draws(p, t, 0.5)
+}
+
+/// Value and rate where every raw draw is this number.
+fn with_draws(p: &Program, t: f64, draw: f64) -> (f64, f64) {
     let roots: Vec<NodeId> = p.outputs.iter().map(|(_, n)| *n).collect();
-    let leaf = |id: NodeId| matches!(p.dag.op(id), Op::Input(_)).then(|| vec![t]);
+    let leaf = |id: NodeId| match p.dag.op(id) {
+        Op::Input(_) => Some(vec![t]),
+        Op::Draw(_) => Some(vec![draw; p.dag.shape(id).iter().product()]),
+        _ => None,
+    };
     match crate::ir::eval::evaluate::<f64>(&p.dag, &roots, leaf) {
         Ok(out) => (out[0][0], out[1][0]),
         Err(_) => (f64::NAN, f64::NAN),
@@ -106,17 +134,26 @@ fn check(elab: &mut Elaborator<'_>, path: &Value, times: (f64, f64), span: Span)
         _ => return Ok(None),
     };
     let defined = (!elab.sources.file(defined.file).is_std).then_some(defined);
-    let (Some(of0), Some(of1)) = (coefficient(elab, path, 1.0, 0.0, span)?, coefficient(elab, path, 0.0, 1.0, span)?)
+    let mut of = |ends: [f64; 2], drawn: bool| coefficient(elab, path, ends, drawn, span);
+    let (Some(of0), Some(of1), Some(of_draws)) =
+        (of([1.0, 0.0], false)?, of([0.0, 1.0], false)?, of([0.0, 0.0], true)?)
     else {
         return Ok(None);
     };
-    let at0 = (at(&of0, 0.0).0, at(&of1, 0.0).0);
-    let at1 = (at(&of0, 1.0).0, at(&of1, 1.0).0);
-    let miss = [at0.0 - 1.0, at0.1, at1.0, at1.1 - 1.0]
+    let mix = |t: f64| {
+        // A normal draw moves it by its coefficient; of others the slope is near that of their deviation.
+        let noise = with_draws(&of_draws, t, 0.75).0 - with_draws(&of_draws, t, 0.25).0;
+        Mix { x0: at(&of0, t).0, x1: at(&of1, t).0, noise: 2.0 * noise.abs() }
+    };
+    let (at0, at1) = (mix(0.0), mix(1.0));
+    let miss = [at0.x0 - 1.0, at0.x1, at0.noise, at1.x0, at1.x1 - 1.0, at1.noise]
         .into_iter()
         .fold(0.0_f64, |m, x| if x.is_nan() { f64::INFINITY } else { m.max(x.abs()) });
-    // A stated width at the end (conditional optimal transport's sigma) is the user's own choice up to a fifth.
-    let chosen = at1.0 > 0.0 && at1.0 <= 0.2 && [at0.0 - 1.0, at0.1, at1.1 - 1.0].iter().all(|x| x.abs() <= 1e-9);
+    // A stated width at the end (conditional optimal transport's sigma; Tong et al.'s, drawn along the whole path) is the user's own
+    // choice up to a fifth.
+    let chosen = (0.0..=0.2).contains(&at1.x0)
+        && at0.noise.max(at1.noise) <= 0.2
+        && [at0.x0 - 1.0, at0.x1, at1.x1 - 1.0].iter().all(|x| x.abs() <= 1e-9);
     if miss > MISS && !chosen {
         elab.report(errors::path_end(&name, span, defined, at0, at1));
         return Err(Reported);
@@ -141,6 +178,6 @@ fn check(elab: &mut Elaborator<'_>, path: &Value, times: (f64, f64), span: Span)
             }
         }
     }
-    let leftover = at0.1.abs() > 1e-9 || at1.0.abs() > 1e-9;
-    Ok(leftover.then_some(Leftover { path: name, span, source: at1.0 }))
+    let leftover = at0.x1.abs() > 1e-9 || at1.x0.abs() > 1e-9;
+    Ok(leftover.then_some(Leftover { path: name, span, source: at1.x0 }))
 }

@@ -6,7 +6,7 @@
 
 use super::blocks::{self, Block};
 use super::metric_programs::field_of;
-use super::{Forward, Pictures, feasible, noise, picture_errors};
+use super::{Forward, Pictures, feasible, labels, noise, picture_errors};
 use crate::diag::Sink;
 use crate::elaborate::{Args, Elaborator, Named, Value};
 use crate::ir::{NodeId, Program};
@@ -91,14 +91,17 @@ impl Spec<'_> {
             s if s.method.noise.is_some() => blocks::solver(&mut elab, None, span).ok()?,
             s => s,
         };
-        if step {
-            let ta = elab.input("ta", vec![]);
-            let tb = elab.input("tb", vec![]);
-            let end = elab.advance(&field, x, ta, tb, span).ok()?;
+        let times: Vec<NodeId> =
+            if step { &["ta", "tb"][..] } else { &["t"] }.iter().map(|t| elab.input(*t, vec![])).collect();
+        let condition = match block.get("labels") {
+            Some(l) => Some(labels::of_entry(&mut elab, l, &law).ok()?.condition),
+            None => None,
+        };
+        if let [ta, tb] = times[..] {
+            let end = elab.advance(&field, x, [ta, tb], condition, span).ok()?;
             elab.program.outputs.push(("x".into(), end));
         } else {
-            let t = elab.input("t", vec![]);
-            let v = elab.apply(&field, &[Value::Node(x), Value::Node(t)], span).ok()?;
+            let v = elab.apply_given(&field, &[Value::Node(x), Value::Node(times[0])], condition, span).ok()?;
             let v = elab.as_vector(&v, span).ok()?;
             elab.program.outputs.push(("v".into(), v));
         }

@@ -53,6 +53,20 @@ pub fn plain(x: f64) -> String {
     format!("{}e{power}", trimmed(mantissa))
 }
 
+/// Two numbers with as few digits as tell them apart: `20` and `20.0000001`.
+#[must_use]
+pub fn apart(a: f64, b: f64) -> (String, String) {
+    let short = (plain(a), plain(b));
+    if short.0 != short.1 || a == b || !a.is_finite() || !b.is_finite() {
+        return short;
+    }
+    let digits = |n: usize| {
+        let one = |x: f64| format!("{x:.n$e}").parse::<f64>().unwrap_or(x).to_string();
+        (one(a), one(b))
+    };
+    (DIGITS as usize..=16).map(digits).find(|(a, b)| a != b).unwrap_or(short)
+}
+
 /// A value with its standard error: `0.0931 ± 0.0020`, `(1.20 ± 0.31)e-6`. Two digits of the error, at most four of the
 /// value; an error too small to show at these digits is written by itself, `0.954 ± 2e-6`.
 #[must_use]

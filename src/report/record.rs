@@ -133,6 +133,9 @@ pub struct Cell {
     pub density: Option<Density>,
     /// The velocity on a grid at t = 0, 1/4, 1/2, 3/4, 1 (two dimensions only).
     pub field: Vec<FieldSlice>,
+    /// The class whose velocity it is, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_class: Option<String>,
     /// Some particles on their way from source to target.
     pub trajectories: Option<Trajectories>,
     /// The coefficients of the path, if it has the form a(t) x0 + b(t) x1.

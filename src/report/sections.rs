@@ -161,7 +161,7 @@ impl Page<'_> {
         if self.rows.iter().any(|r| r.best.is_some()) {
             note += "; bold: better than every other arm at 95 % (paired over seeds, Student’s t)";
         } else if several {
-            note += "; no arm is bold because no difference is decided at 95 %";
+            note += "; no arm is bold: none is better than every other at 95 %";
         }
         if self.rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.floor.is_some()) {
             note += ". The floor is what a perfect model would show with the same estimator";
@@ -321,8 +321,10 @@ impl Page<'_> {
             }
             let bins: String = (0..SPEEDS).map(|k| format!("<i class=\"v{k}\"></i>")).collect();
             let name = if self.arms.len() > 1 { tables::arm_label(&self.arms, i) + " · " } else { String::new() };
+            let class = cell.field_class.as_ref();
+            let class = class.map_or_else(String::new, |c| format!(" · arrows of class {}, dots of all", escape(c)));
             body += &format!(
-                "<h3>{name}seed {}<span class=\"ramp\">speed 0 <span>{bins}</span> {}</span></h3><div class=\"five\">{}</div>",
+                "<h3>{name}seed {}{class}<span class=\"ramp\">speed 0 <span>{bins}</span> {}</span></h3><div class=\"five\">{}</div>",
                 cell.seed,
                 number::plain(top),
                 panels.concat()

@@ -42,7 +42,7 @@ pub fn arms(record: &RunRecord) -> Vec<Arm<'_>> {
 /// Mean of one metric over the seeds of one arm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Statistic {
-    /// Mean over the seeds with a finite value; NaN if there is none.
+    /// Mean over the seeds with a finite value; if there is none, the infinity that all have, or NaN.
     pub mean: f64,
     /// With two seeds or more the standard error over seeds; with one, that of the estimator, if it has one.
     pub error: Option<f64>,
@@ -136,10 +136,14 @@ fn statistic(arm: &Arm<'_>, metric: &Metric) -> Option<Statistic> {
     let values: Vec<f64> = finite.iter().map(|m| m.value).collect();
     let collect = |get: fn(&Metric) -> Option<f64>| mean(&all.iter().filter_map(|m| get(m)).collect::<Vec<_>>());
     let (floor, floor_sd) = (collect(|m| m.floor), collect(|m| m.floor_sd));
-    let average = mean(&values).unwrap_or(f64::NAN);
+    // Where no seed has a finite value, the infinity that all of them have.
+    let alike = all.iter().all(|m| m.value == all[0].value).then_some(all[0].value);
+    let average = mean(&values).or(alike).unwrap_or(f64::NAN);
     let at_floor = floor.is_some_and(|f| {
         let slack = 2.0 * floor_sd.unwrap_or(0.0);
         match metric.better {
+            // No flow that reaches the target has less energy than the distance.
+            Better::Lower if metric.name.starts_with("path_energy") => (average - f).abs() <= slack,
             Better::Lower => average <= f + slack,
             Better::Higher => average >= f - slack,
             Better::None => false,

@@ -167,7 +167,10 @@ fn expectation(e: &Expectation, colours: bool) -> String {
     };
     let mark = if colours { format!("\x1b[{paint}m{mark}\x1b[0m") } else { mark.to_string() };
     let sides = match (e.left, e.right) {
-        (Some(l), Some(r)) => format!("left {}, right {}", number::plain(l), number::plain(r)),
+        (Some(l), Some(r)) => {
+            let (l, r) = number::apart(l, r);
+            format!("left {l}, right {r}")
+        }
         (Some(x), None) | (None, Some(x)) => number::plain(x),
         (None, None) => String::new(),
     };

@@ -134,7 +134,7 @@ fn kernel_distances_of_normal_laws() {
             + m * (1.0 - 2.0 * flowc::numeric::special::normal_cdf(-m / s))
     };
     let want = 2.0 * (folded(1.0) - folded(0.0));
-    let got = energy_distance(x.view(), y.view()).expect("comparable").value;
+    let got = energy_distance(x.view(), y.view()).expect("comparable").value.powi(2);
     assert!((got / want - 1.0).abs() < 0.12, "{got} for {want}");
     let kernel = |s: f64, m: f64| (s * s / (s * s + 2.0)).sqrt() * (-m * m / (2.0 * (s * s + 2.0))).exp();
     for s in [0.5, 1.0, 3.0] {

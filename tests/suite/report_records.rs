@@ -187,6 +187,7 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         images: None,
         density: None,
         field: [0.0, 0.25, 0.5, 0.75, 1.0].into_iter().map(slice).collect(),
+        field_class: None,
         trajectories: Some(trajectories),
         path: Some(path),
     }

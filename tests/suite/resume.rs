@@ -217,6 +217,60 @@ fn a_trained_run_is_sampled_and_asked_for_densities() {
     assert!(o.status.code() == Some(1) && text(&o).contains("trig"), "{}", text(&o));
 }
 
+/// A run whose samples are asked for by class; and the newest run, which needs no name.
+#[test]
+fn samples_and_densities_follow_their_classes() {
+    let spec = "
+data = file(\"x.csv\", label: \"kind\", split: [0.8, 0, 0.2])
+source = normal(dim: 2)
+target = data
+field v(x, t | y: class[3]) = mlp(concat(x, t, embed(y, 4)), hidden: [16], out: dim(x))
+train { objective: flow_matching(v, straight), batch: 64, steps: 3_000 }
+generate { sampler: flow(v), solver: euler(steps: 8), labels: [\"a\", \"c\"], count: 60 }
+evaluate [wasserstein2, wasserstein2(labels: \"c\"), nll]
+";
+    let place = Place::new(spec);
+    let kind = |k: usize| ["a", "b", "c"][k % 3];
+    let row = |k: usize| {
+        let noise = ((k * 7919) % 100) as f64 / 100.0;
+        format!("{},{},{}\n", 5.0 * (k % 3) as f64 + noise, noise * noise, kind(k))
+    };
+    let table: String = (0..600).map(row).collect();
+    std::fs::write(place.path("x.csv"), format!("u,v,kind\n{table}")).expect("data");
+    let o = place.flowc(&["run", "spec.flow", "--quiet"]);
+    assert!(o.status.success(), "{}", text(&o));
+    let o = place.flowc(&["sample", "spec", "-n", "40", "-o", "x.csv2.csv"]);
+    assert!(o.status.success() && text(&o).contains("in turn: 0, 2"), "{}", text(&o));
+    let drawn = std::fs::read_to_string(place.path("x.csv2.csv")).expect("samples");
+    let firsts: Vec<f64> = drawn.lines().skip(1).map(|l| l.split(',').next().unwrap().parse().unwrap()).collect();
+    assert!(drawn.starts_with("x0,x1\n") && firsts.len() == 40);
+    // Class a lies at 0 to 1, class c at 10 to 11.
+    let of = |r: usize| firsts.iter().skip(r).step_by(2).sum::<f64>() / 20.0;
+    assert!(of(0) < 4.0 && of(1) > 7.0, "{drawn}");
+    // Targets of the classes that were drawn: without class b no distance is near its 5.
+    let record = std::fs::read_to_string(place.path("runs/spec/latest")).expect("the newest");
+    let json = std::fs::read_to_string(place.path(&format!("runs/spec/{}/record.json", record.trim()))).expect("it");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("a record");
+    for m in json["cells"][0]["metrics"].as_array().expect("metrics").iter().take(2) {
+        assert!(m["value"].as_f64().expect("a number") < 2.0, "{m}");
+    }
+    std::fs::write(place.path("p.csv"), "u,v,k\n0.5,0.2,0\n10.5,0.2,0\n").expect("points");
+    let o = place.flowc(&["density", "spec", "p.csv", "-o", "d.tsv"]);
+    assert!(o.status.success(), "{}", text(&o));
+    let d = std::fs::read_to_string(place.path("d.tsv")).expect("densities");
+    let d: Vec<f64> = d.lines().skip(1).map(|l| l.parse().unwrap()).collect();
+    assert!(d[0] > d[1] + 3.0, "the class decides: {d:?}");
+    for (points, said) in [("u,v\n0.5,0.2\n", "behind the coordinates"), ("u,v,k\n0,0,1\n", "does not generate")] {
+        std::fs::write(place.path("p.csv"), points).expect("points");
+        let o = place.flowc(&["density", "spec", "p.csv"]);
+        assert!(o.status.code() == Some(2) && text(&o).replace("\n        ", " ").contains(said), "{}", text(&o));
+    }
+    let o = place.flowc(&["sample", "spec", "-o", "x.txt"]);
+    assert!(o.status.code() == Some(1) && text(&o).contains(".csv"), "{}", text(&o));
+    let o = place.flowc(&["run", "--resume"]);
+    assert!(o.status.success() && text(&o).contains("spec · seed 0"), "{}", text(&o));
+}
+
 /// Data that lie on the disk, changed, cut or removed.
 #[test]
 fn a_run_knows_its_data() {
