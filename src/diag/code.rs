@@ -139,6 +139,8 @@ codes! {
     Untrained "W0602" "untrained-parameters" Warning;
     CostlyTrace "W0603" "costly-trace" Warning;
     RateIsZero "W0604" "rate-is-zero" Warning;
+    IdleOption "W0605" "idle-option" Warning;
+    UntrainedTimes "W0606" "untrained-times" Warning;
     DeterministicMetric "W0650" "metric-without-noise" Note;
     NoTestRows "W0810" "no-test-rows" Warning;
 }

@@ -118,6 +118,8 @@ pages! {
     Untrained "W0602";
     CostlyTrace "W0603";
     RateIsZero "W0604";
+    IdleOption "W0605";
+    UntrainedTimes "W0606";
     DeterministicMetric "W0650";
     NoTestRows "W0810";
 }

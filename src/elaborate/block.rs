@@ -24,7 +24,7 @@ impl Elaborator<'_> {
             Body::Expr(e) => Ok(Outcome::Value(self.expr(e, ctx)?)),
             Body::Block { stmts, .. } => {
                 let mut outcome = Outcome::Nothing;
-                let mut failed = false;
+                let mut failed = self.ends_in_minimize(stmts);
                 for s in stmts {
                     match self.stmt(s, ctx) {
                         Ok(Outcome::Nothing) => {}
@@ -38,6 +38,27 @@ impl Elaborator<'_> {
                 if failed { Err(Reported) } else { Ok(outcome) }
             }
         }
+    }
+
+    /// Reports a second `minimize`, or a value behind it; whether there is one.
+    fn ends_in_minimize(&mut self, stmts: &[Stmt]) -> bool {
+        let target = |s: &Stmt| match &s.kind {
+            StmtKind::Minimize(e) => Some(e.span),
+            StmtKind::Let { .. } | StmtKind::Draw { .. } | StmtKind::Param(_) | StmtKind::Value(_) => None,
+        };
+        let Some((i, first)) = stmts.iter().enumerate().find_map(|(i, s)| Some((i, target(s)?))) else { return false };
+        let rest = &stmts[i + 1..];
+        if let Some(second) = rest.iter().find_map(target) {
+            let text = |s: Span| self.sources.text(s);
+            let d = errors::minimized_twice((second, text(second)), (first, text(first)));
+            self.report(d);
+            return true;
+        }
+        let value = rest.iter().find(|s| matches!(s.kind, StmtKind::Value(_)));
+        if let Some(v) = value {
+            self.report(errors::value_after_minimize(v.span, first));
+        }
+        value.is_some()
     }
 
     /// The names of a faulty statement are silent from here on.

@@ -56,8 +56,8 @@ impl Elaborator<'_> {
                         Value::Builtin(Builtin::Resample) => true,
                         other => {
                             let found = self.describe(other);
-                            let d = errors::type_expected("`permute` or `resample`", &found, *span, None);
-                            return Err(self.report(d));
+                            let written = self.sources.text(*span);
+                            return Err(self.report(coupling_errors::pairs(b.name(), &found, written, *span)));
                         }
                     };
                 }

@@ -2,6 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, short};
 use crate::source::Span;
+use crate::syntax::keys;
 
 /// `E0610`
 pub fn not_positive(what: &str, found: &str, span: Span) -> Diagnostic {
@@ -50,4 +51,13 @@ pub fn bridge_epsilon(sigma: f64, epsilon: f64, span: Span) -> Diagnostic {
     )
     .note("the static plan of the bridge between two laws is the entropic plan with epsilon = 2 sigma^2 (Tong et al. 2024, on Schroedinger bridge CFM)")
     .help(format!("write `epsilon: {}`, or a bridge with `sigma: {}`", short(fits), short((epsilon / 2.0).sqrt())))
+}
+
+/// `E0302`: `pairs` of a coupling over sets, which is `coupling`; `written` is what stands there.
+pub fn pairs(coupling: &str, found: &str, written: &str, span: Span) -> Diagnostic {
+    let words = keys::words_of(coupling, "pairs");
+    let list = words.map_or_else(String::new, |w| w.list());
+    let message = format!("expected {list}, found {found}");
+    Diagnostic::new(Code::TypeMismatch, message, span, format!("this is {found}"))
+        .help(words.map_or_else(String::new, |w| w.cure(written)))
 }

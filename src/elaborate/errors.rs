@@ -118,6 +118,24 @@ pub fn nothing_to_minimize(name: &str, span: Span, last: Option<Span>) -> Diagno
     }
 }
 
+/// `E0605`: two things to minimize, each with its text.
+pub fn minimized_twice(second: (Span, &str), first: (Span, &str)) -> Diagnostic {
+    let d = Diagnostic::new(Code::NothingToMinimize, "an objective minimizes one number", second.0, "the second")
+        .label(first.0, "the first");
+    let sum = format!("minimize {} + {}", first.1, second.1);
+    match sum.len() <= 70 && !sum.contains('\n') {
+        true => d.help(format!("add them, each with its weight: `{sum}`")),
+        false => d.help("add them, each with its weight: `minimize a + 0.1 * b`"),
+    }
+}
+
+/// `E0605`: a value behind `minimize`.
+pub fn value_after_minimize(span: Span, minimized: Span) -> Diagnostic {
+    Diagnostic::new(Code::NothingToMinimize, "an objective ends in `minimize`", span, "a value that nothing reads")
+        .label(minimized, "what is minimized")
+        .help("take the last line out, or add it to what is minimized")
+}
+
 /// `E0610`
 pub fn bad_dimension(n: i64, written: &str, span: Span) -> Diagnostic {
     let message = match written.parse::<f64>() {

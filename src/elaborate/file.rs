@@ -66,9 +66,11 @@ impl Elaborator<'_> {
             ("standardize", Value::Builtin(Builtin::PerFeature)) => options.standardize = Some(Standardize::PerFeature),
             ("standardize", Value::Builtin(Builtin::Global)) => options.standardize = Some(Standardize::Global),
             ("standardize" | "split" | "label", Value::None) => {}
-            ("standardize", _) => return wrong(self, "`per_feature` or `global`"),
             ("header", Value::Bool(b)) => options.header = Some(*b),
-            ("header", _) => return wrong(self, "`true` or `false`"),
+            ("standardize" | "header", _) => {
+                let (found, written) = (self.describe(&n.value), self.sources.text(n.at));
+                return Err(self.report(set_errors::option_word(&n.name, &found, written, n.at)));
+            }
             ("delimiter", Value::Str(s)) if s.len() == 1 => options.delimiter = s.bytes().next(),
             ("delimiter", _) => return wrong(self, "one character, e.g. \";\""),
             ("seed", v) => match self.integer(v).and_then(|i| u64::try_from(i).ok()) {
@@ -133,8 +135,8 @@ impl Elaborator<'_> {
             Some(f) => Ok(f),
             None => {
                 let found = self.describe(v);
-                let must = "fractions that train, validate and test, together 1: `[0.8, 0, 0.2]`";
-                Err(self.report(set_errors::option("split", &found, must, at)))
+                let parts = parts.filter(|p| matches!(p.len(), 2 | 3));
+                Err(self.report(set_errors::bad_split(&found, parts.as_deref(), at)))
             }
         }
     }

@@ -17,6 +17,7 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
         }
         "a law" => "laws are e.g. `normal(dim: 2)`, `uniform(0, 1)`, `moons()`, or your own `sampler`".into(),
         "a field" => "a field is declared: `field v(x, t) = mlp(concat(x, t), out: dim(x))`".into(),
+        "a path" if name == "linear" => "the path of straight lines is `straight`; others are `trig` and `vp`".into(),
         "a path" => {
             "paths are `straight`, `trig`, `vp`, or your own, e.g. `path p(x0, x1, t) = (1 - t) * x0 + t * x1`".into()
         }
@@ -27,6 +28,9 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
         "an objective" => "objectives are e.g. `flow_matching(v, straight)`, or your own `objective`".into(),
         "a number, vector or matrix" | "a real" | "a vec" | "a mat" if is("the law") || is("the sampler") => {
             "draw from it first: `draw z ~ ...`".into()
+        }
+        "a number, vector or matrix" if is("the objective") => {
+            "objectives are not added: write one of your own that draws what both need and ends in `minimize a + 0.1 * b`".into()
         }
         "a number, vector or matrix" | "a real" | "a vec" | "a mat"
             if is("the function") || is("the field") || is("the net") || is("the path") =>
@@ -55,6 +59,16 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
         "a fn" | "a function" => "a function is e.g. `tanh`, `silu`, or `x => x * sigmoid(x)`".into(),
         _ => return None,
     })
+}
+
+/// The cure for a half that is no whole number, where `written` halves a name: `n / 2`.
+pub(super) fn of_half(written: &str, value: f64) -> Option<String> {
+    let (before, _) = written.split_once("/ 2")?;
+    let before = before.trim_end();
+    let name = &before[before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |i| i + 1)..];
+    let named = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    (named && (2.0 * value).fract() == 0.0)
+        .then(|| format!("`{name} / 2` must be whole: give an even number for `{name}`"))
 }
 
 /// A type of another language in the words of this one.

@@ -64,6 +64,9 @@ impl Elaborator<'_> {
             let args = Args { positional: positional.to_vec(), named: vec![], condition: None, span };
             return Err(self.too_many(d, &args));
         }
+        if d.define.kind == DefKind::Field {
+            self.state_comes_first(d, positional, span)?;
+        }
         // The library hands labels on to whatever takes them; a user's call says what it means.
         let by_library = self.sources.file(span.file).is_std && d.origin == Origin::User;
         if let Some((c, cspan)) = &condition
@@ -93,6 +96,7 @@ impl Elaborator<'_> {
             };
             // An absent option stays absent, whatever its type.
             let admitted = match (&v, &f.ty, d.define.kind) {
+                (Value::None, Some(ty), _) if is_input && is_class(ty) => self.admit(v, f, vspan, ctx),
                 (Value::None, ..) => Ok(v),
                 // The state and the time of a field, the ends and the time of a path are numbers, whatever is written.
                 (_, None, DefKind::Field | DefKind::Path) if is_input && self.shape_of(&v).is_none() => {
@@ -168,6 +172,28 @@ impl Elaborator<'_> {
             }
             (other, _) => Ok(other),
         }
+    }
+
+    /// Reports a field that is declared or called with the time before the state.
+    fn state_comes_first(&mut self, d: &FunDef, positional: &[(Value, Span)], span: Span) -> Res<()> {
+        let ([first, second], [(a, at_a), (b, at_b)]) = (d.define.header.inputs.as_slice(), positional) else {
+            return Ok(());
+        };
+        let is_time = |f: &Formal| matches!(f.name.name.as_str(), "t" | "time" | "tau");
+        let name = &d.define.name.name;
+        let by_library = self.sources.file(span.file).is_std;
+        let real = |e: &Self, v: &Value| e.shape_of(v).map(|s| s.is_empty());
+        let exchanged = real(self, a) == Some(true) && real(self, b) == Some(false);
+        if is_time(first) && !is_time(second) && (by_library || exchanged || real(self, a) == Some(false)) {
+            let header = format!("field {name}({}, {})", second.name.name, first.name.name);
+            return Err(self.report(errors::time_declared_first(name, first.span, &header)));
+        }
+        if !exchanged || second.ty.is_some() || by_library {
+            return Ok(());
+        }
+        let text = |s: Span| self.sources.text(s);
+        let call = format!("{name}({}, {})", text(*at_b), text(*at_a));
+        Err(self.report(errors::time_given_first(name, at_a.to(*at_b), &call, d.define.name.span)))
     }
 
     /// What a call leaves out, in one report, with what is most likely to be written.
@@ -289,4 +315,9 @@ impl Elaborator<'_> {
             Value::Data(s) => s.name.clone(),
         }
     }
+}
+
+/// Whether a type is `class[k]`.
+fn is_class(ty: &ast::TypeExpr) -> bool {
+    matches!(ty, ast::TypeExpr::Name { name, .. } if name.name == "class")
 }

@@ -1,8 +1,9 @@
 //! Messages of classes, labels and sets.
 
 use crate::data::Fault;
-use crate::diag::{Code, Diagnostic, suggest};
+use crate::diag::{Code, Diagnostic, short, suggest};
 use crate::source::{FileId, Span};
+use crate::syntax::keys;
 
 fn because_of(d: Diagnostic, because: Option<(Span, String)>) -> Diagnostic {
     match because {
@@ -33,7 +34,7 @@ pub fn class_expected(found: &str, count: Option<usize>, span: Span, because: Op
     );
     let cure = match (count, found) {
         (None, "`none`") => {
-            "how many classes there are is not known here: declare the condition, e.g. `| y: class[10]`"
+            "how many classes there are is not known here: declare them, e.g. `field v(x, t | y: class[10])`"
         }
         (None, _) => "declare how many classes there are, e.g. `| y: class[10]`",
         _ => "a class is a label of data, a whole number from 0 on, or `none`",
@@ -139,6 +140,12 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
             let d = d(Code::NotANumber, message, at.features, "taken as a feature");
             match [";", "\t", "|", " "].into_iter().find(|s| text.split(s).all(|p| p.trim().parse::<f64>().is_ok())) {
                 Some("\t") => d.help("cells seem to be separated by tabs: call the file .tsv, or say `delimiter`"),
+                None if decimal_comma(text) => d.help(
+                    "a decimal comma, it seems: numbers have a point, `1.5`; save the file with points, in pandas `df.to_csv(decimal=\".\")`",
+                ),
+                None if thousands(text) => d.help(
+                    "a comma between thousands, it seems (or a decimal comma): save numbers without marks and with a point, `1000` or `1.000`",
+                ),
                 Some(sign) => d.help(format!("cells seem to be separated by `{sign}`: say `delimiter: \"{sign}\"`")),
                 None => d.help(
                     "leave the column out with `features: [...]`; a column of words may be the label: `label: \"name\"`",
@@ -195,6 +202,29 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
     }
 }
 
+/// The whole numbers between the commas of a cell, without its sign.
+fn comma_parts(text: &str) -> Option<Vec<&str>> {
+    let text = text.trim().trim_start_matches(['-', '+']);
+    let parts: Vec<&str> = text.split(',').collect();
+    let whole = |p: &&str| !p.is_empty() && p.chars().all(|c| c.is_ascii_digit());
+    (parts.len() > 1 && parts[..parts.len() - 1].iter().all(whole)).then_some(parts)
+}
+
+/// `1,5`, `0,25`, `3,1e-5`: what a comma cannot group.
+fn decimal_comma(text: &str) -> bool {
+    let Some(parts) = comma_parts(text) else { return false };
+    let [whole, rest] = parts.as_slice() else { return false };
+    !thousands(text) && format!("{whole}.{rest}").parse::<f64>().is_ok()
+}
+
+/// `1,000`, `12,345.6`: groups of three digits.
+fn thousands(text: &str) -> bool {
+    let Some(parts) = comma_parts(text) else { return false };
+    let last = parts[parts.len() - 1].split('.').next().unwrap_or_default();
+    let three = |p: &&str| p.len() == 3 && p.chars().all(|c| c.is_ascii_digit());
+    (1..=3).contains(&parts[0].len()) && parts[0] != "0" && parts[1..parts.len() - 1].iter().all(three) && three(&last)
+}
+
 fn clipped(s: &str) -> String {
     if s.chars().count() > 24 { s.chars().take(23).chain(['…']).collect() } else { s.to_owned() }
 }
@@ -245,6 +275,30 @@ pub fn too_large(name: &str, greatest: f64, span: Span) -> Diagnostic {
 pub fn file_arguments(span: Span, signature: &str) -> Diagnostic {
     Diagnostic::new(Code::WrongArguments, "`file` takes the name of one file", span, "in this call")
         .help(format!("write it as `{signature}`"))
+}
+
+/// `E0610`: an option of `file` that takes words; `written` is what stands there.
+pub fn option_word(name: &str, found: &str, written: &str, span: Span) -> Diagnostic {
+    match keys::words_of("file", name) {
+        Some(words) => {
+            let message = format!("`{name}` must be {}, found {found}", words.list());
+            Diagnostic::new(Code::BadValue, message, span, "this value").help(words.cure(written))
+        }
+        None => option(name, found, "another value", span),
+    }
+}
+
+/// `E0610`: a split; `parts` are its two or three numbers, if these are what it is.
+pub fn bad_split(found: &str, parts: Option<&[f64]>, span: Span) -> Diagnostic {
+    let sum: f64 = parts.unwrap_or_default().iter().sum();
+    let message = match parts {
+        None => format!("`split` is {found}"),
+        Some(p) if p.iter().any(|x| !(0.0..=1.0).contains(x)) => "a part of `split` is no fraction".to_owned(),
+        Some(p) if p[0] <= 0.0 => "this `split` leaves no rows to train on".to_owned(),
+        Some(_) => format!("the parts of `split` are {} together, not 1", short(sum)),
+    };
+    Diagnostic::new(Code::BadValue, message, span, "this value")
+        .help("write fractions whose sum is 1: `[train, test]`, e.g. `[0.8, 0.2]`, or `[train, validation, test]`")
 }
 
 /// `E0610`: an option of `file`.

@@ -82,7 +82,12 @@ impl Elaborator<'_> {
             (None, Value::Node(_)) => Err(self.report(errors::not_compile_time(what, span))),
             (None, other) => {
                 let found = self.describe(other);
-                Err(self.report(errors::type_expected(&format!("an integer ({what})"), &found, span, None)))
+                let half = self.number(other).and_then(|x| super::hints::of_half(self.sources.text(span), x));
+                let d = errors::type_expected(&format!("an integer ({what})"), &found, span, None);
+                Err(self.report(match half {
+                    Some(cure) => d.help(cure),
+                    None => d,
+                }))
             }
         }
     }
@@ -279,7 +284,7 @@ impl Elaborator<'_> {
                 Ok(Value::Node(self.node(&v, span)?))
             }
             ("field", []) if matches!(kind(&v), Some(DefKind::Field | DefKind::Net | DefKind::Fn)) => Ok(v),
-            ("path", []) if matches!(kind(&v), Some(DefKind::Path | DefKind::Fn)) => Ok(v),
+            ("path", []) if matches!(kind(&v), Some(DefKind::Path | DefKind::Fn)) && takes_three(&v) => Ok(v),
             ("fn", []) if kind(&v).is_some() => Ok(v),
             ("coupling", [])
                 if matches!(kind(&v), Some(DefKind::Coupling)) || matches!(v, Value::Host(_) | Value::Dataset(_)) =>
@@ -402,5 +407,16 @@ impl Elaborator<'_> {
             }
             TypeExpr::Name { .. } | TypeExpr::Fn { .. } => Err(self.report(errors::type_dimensions(&text, span))),
         }
+    }
+}
+
+/// Whether a function can be a path, which takes both ends and the time; what is not declared is not known.
+fn takes_three(v: &Value) -> bool {
+    match v {
+        Value::Fun(f) => match &f.callee {
+            Callee::Def(d) => d.define.kind == DefKind::Path || d.define.header.inputs.len() == 3,
+            Callee::Lambda { .. } => true,
+        },
+        _ => true,
     }
 }

@@ -3,14 +3,16 @@
 use super::blocks::{self, Block};
 use super::expect::{self, Expect};
 use super::stages::{self, Merged, Stage};
-use super::{Arm, Axis, RunPlan, budget, errors, feasible, growth, metrics, pictures, published, unused};
+use super::{
+    Arm, Axis, RunPlan, budget, errors, feasible, growth, idle, metrics, options, pictures, published, roles, unused,
+};
 use crate::backend::Precision;
 use crate::diag::{Code, Sink};
 use crate::elaborate::sets::Rows;
-use crate::elaborate::{Elaborator, Reported, Res, Value, set_errors, shape_name};
+use crate::elaborate::{Elaborator, Reported, Res, Value, set_errors};
 use crate::resolve::Module;
 use crate::source::{SourceMap, Span};
-use crate::syntax::ast::{Arg, Expr, ExprKind, Ident, ItemKind};
+use crate::syntax::ast::{Arg, Expr, Ident, ItemKind};
 use std::collections::HashMap;
 
 /// Most arms of one comparison.
@@ -76,6 +78,8 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
     }
     if !sink.has_errors() {
         growing(&arms, &views, sources, sink);
+        let blocks: Vec<_> = views.iter().map(|v| (v.train, v.generate)).collect();
+        idle::check(&arms, &blocks, &names, sink);
     }
     if !failed && !sink.has_errors() {
         let mut first = axes.iter().map(|(a, vs)| (a.name.clone(), vs[0].clone())).collect();
@@ -312,7 +316,7 @@ fn arm(
         stage.know(&mut values, false);
         labels.push(stage.name().to_owned());
     }
-    if roles_differ(module, sources, sink, parts, &values) {
+    if roles::differ(module, sources, sink, parts.train, &values) {
         return Err(Reported);
     }
     let mut failed = false;
@@ -342,6 +346,9 @@ fn arm(
         None => Ok(None),
     };
     note(generate.as_ref().map(|_| ()).map_err(|e| *e));
+    if let (Some(t), Some(g), Ok(Some(_)), Ok(Some(_))) = (parts.train, parts.generate, &train, &generate) {
+        options::times_reach(Elaborator::new(module, sources, sink, values.clone(), ""), t, g);
+    }
     let mut plans = Vec::new();
     // A faulty sampler makes every metric faulty in the same way: one report.
     let sampled = if generate.is_ok() { parts.generate } else { None };
@@ -451,42 +458,5 @@ fn side(
             values.insert(role.to_owned(), Value::Poison);
             Err(Reported)
         }
-    }
-}
-
-/// Reports a flow-matching objective between laws of different spaces; both are silent afterwards.
-fn roles_differ(
-    module: &Module,
-    sources: &SourceMap,
-    sink: &mut Sink,
-    parts: &Parts<'_>,
-    values: &HashMap<String, Value>,
-) -> bool {
-    let Some(objective) = parts.train.and_then(|b| b.get("objective")) else { return false };
-    let plain = match &*objective.value.kind {
-        ExprKind::Call { callee, args, .. } => {
-            matches!(&*callee.kind, ExprKind::Name(n) if n == "flow_matching")
-                && args.iter().all(|a| a.label.as_ref().is_none_or(|l| l.name != "pairs"))
-        }
-        _ => false,
-    };
-    if !plain || module.user.contains_key("flow_matching") {
-        return false;
-    }
-    let mut quiet = Sink::default();
-    let mut shape = |role: &str| {
-        let span = module.user.get(role)?.span();
-        let mut elab = Elaborator::new(module, sources, &mut quiet, values.clone(), role);
-        let law = elab.role(role, span).ok()?;
-        let drawn = elab.draw_from(&law, span).ok()?;
-        let n = elab.as_node(&drawn, span).ok()?;
-        Some((elab.program.dag.shape(n).to_vec(), span))
-    };
-    match (shape("source"), shape("target")) {
-        (Some((a, sa)), Some((b, sb))) if a != b => {
-            sink.push(errors::roles_differ((&shape_name(&a), sa), (&shape_name(&b), sb), objective.value.span));
-            true
-        }
-        _ => false,
     }
 }

@@ -8,26 +8,7 @@ use crate::resolve::Origin;
 use crate::solve::SolverConfig;
 use crate::source::Span;
 use crate::syntax::ast::{Entry, ExprKind, Ident};
-
-/// Keys of `train`.
-pub const TRAIN: [&str; 14] = [
-    "objective",
-    "optimizer",
-    "schedule",
-    "batch",
-    "steps",
-    "epochs",
-    "seconds",
-    "field_evaluations",
-    "ema",
-    "clip",
-    "validate",
-    "fresh",
-    "solver",
-    "gradient",
-];
-/// Keys of `generate`.
-pub const GENERATE: [&str; 4] = ["sampler", "solver", "count", "labels"];
+pub use crate::syntax::keys::{GENERATE, TRAIN};
 
 /// A block: its keyword and its entries.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +110,7 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             Err(block.missing(&mut elab, "objective", example, &TRAIN))
         }
         Some(e) => elab.top_expr(&e.value).and_then(|v| {
+            super::options::check(&mut elab, &v, e)?;
             super::paths::check_all(&mut elab, &v, e.value.span)?;
             let loss = elab.objective(&v, e.value.span)?;
             super::feasible::time_is_used(&mut elab, &v, e.value.span);
@@ -163,6 +145,11 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
     let (steps, seconds) = budget::steps(&mut elab, block, &budget?, batch, &default_solver)?;
     if let Some(e) = block.get("optimizer")
         && let Some(d) = super::lint::rate_is_zero(&rate, steps, argument(Some(e), "lr").unwrap_or(e.value.span))
+    {
+        elab.report(d);
+    }
+    if let (Ok(Some(factor)), Some(e)) = (&factor, block.get("schedule"))
+        && let Some(d) = super::lint::factor_is_a_rate(factor, steps, e.value.span)
     {
         elab.report(d);
     }
@@ -224,7 +211,7 @@ fn reachable_ids(dag: &crate::ir::Dag, root: NodeId, enter: &dyn Fn(&Op) -> bool
 }
 
 /// Where an argument of that name stands in the call that an entry is.
-fn argument(e: Option<&Entry>, key: &str) -> Option<Span> {
+pub(super) fn argument(e: Option<&Entry>, key: &str) -> Option<Span> {
     match &*e?.value.kind {
         ExprKind::Call { args, .. } => {
             args.iter().find(|a| a.label.as_ref().is_some_and(|l| l.name == key)).map(|a| a.value.span)

@@ -109,7 +109,8 @@ pub(super) fn fresh(elab: &mut Elaborator<'_>, block: Block<'_>) -> Res<bool> {
         Value::Bool(b) => Ok(b),
         other => {
             let found = elab.describe(&other);
-            Err(elab.report(errors::bad_value("fresh", &found, "`true` or `false`", e.value.span)))
+            let written = elab.sources.text(e.value.span);
+            Err(elab.report(errors::bad_word("train", "fresh", (&found, written), e.value.span)))
         }
     }
 }

@@ -5,6 +5,7 @@ use super::paths::Mix;
 use crate::diag::{Code, Diagnostic, short, suggest};
 use crate::source::Span;
 use crate::syntax::ast::Ident;
+use crate::syntax::keys;
 
 pub(super) fn list(words: &[&str]) -> String {
     words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
@@ -22,21 +23,6 @@ pub fn unknown_key(owner: &str, key: &Ident, known: &[&str]) -> Diagnostic {
         (Some(habit), _) => d.help(habit),
         (None, Some(near)) => d.help(format!("did you mean `{near}`?")),
         (None, None) => d.help(format!("its keys are {}", list(known))),
-    }
-}
-
-/// `E0602`, in a solver's call.
-pub fn unknown_setting(solver: &str, name: &str, span: Span, known: &[&str]) -> Diagnostic {
-    let d = Diagnostic::new(
-        Code::UnknownKey,
-        format!("the solver `{solver}` has no setting `{name}`"),
-        span,
-        "unknown setting",
-    );
-    match (habits::key("solver", name), suggest::nearest(name, known.iter().copied())) {
-        (Some(habit), _) => d.help(habit),
-        (None, Some(near)) => d.help(format!("did you mean `{near}`?")),
-        (None, None) => d.help(format!("settings are {}", list(known))),
     }
 }
 
@@ -133,6 +119,14 @@ pub fn bad_value(key: &str, found: &str, must: &str, span: Span) -> Diagnostic {
     }
 }
 
+/// `E0610`: an option of `owner` that takes words; what is found, and as it is written.
+pub fn bad_word(owner: &str, key: &str, (found, written): (&str, &str), span: Span) -> Diagnostic {
+    match keys::words_of(owner, key) {
+        Some(words) => bad_value(key, found, &words.list(), span).help(words.cure(written)),
+        None => bad_value(key, found, "another value", span),
+    }
+}
+
 /// `E0610`
 pub fn not_an_optimizer(found: &str, span: Span) -> Diagnostic {
     let d = Diagnostic::new(
@@ -175,86 +169,28 @@ pub fn repeated_arm(label: &str, span: Span) -> Diagnostic {
     .help("their results could not be told apart: label them, e.g. `[a: 1e-3, b: 1e-4]`")
 }
 
-/// `E0301`
-pub fn roles_differ(source: (&str, Span), target: (&str, Span), objective: Span) -> Diagnostic {
-    Diagnostic::new(
+/// `E0301`: `cure` is a source that lies where the target does; `file` says that the target is one.
+pub fn roles_differ(
+    source: (&str, Span),
+    target: (&str, Span),
+    objective: Span,
+    cure: Option<&str>,
+    file: bool,
+) -> Diagnostic {
+    let d = Diagnostic::new(
         Code::ShapeMismatch,
         format!("the source draws {}, the target {}", source.0, target.0),
         source.1,
         format!("a draw of it is {}", source.0),
     )
     .label(target.1, format!("a draw of it is {}", target.0))
-    .label(objective, "joins them by a path")
-    .help("both must lie in one space: for points of a plane `source = normal(dim: 2)`")
-}
-
-/// `E0610`
-pub fn bad_solver(name: &str, why: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::BadValue, format!("`{name}` cannot be used like this: {why}"), span, "this solver")
-        .help("write e.g. `dopri5(rtol: 1e-5, atol: 1e-5)` or `rk4(steps: 100)`")
-}
-
-/// `E0303`
-pub fn solver_positional(name: &str, span: Span, adaptive: bool) -> Diagnostic {
-    let example = if adaptive { format!("{name}(rtol: 1e-5, atol: 1e-5)") } else { format!("{name}(steps: 100)") };
-    Diagnostic::new(
-        Code::WrongArguments,
-        format!("settings of the solver `{name}` have names"),
-        span,
-        "which setting is this?",
-    )
-    .help(format!("write e.g. `{example}`"))
-}
-
-/// `E0607`
-pub fn missing_steps(name: &str, span: Span, tolerance: Option<Span>) -> Diagnostic {
-    let label = if tolerance.is_some() { "there is no error to hold against this" } else { "no `steps` given" };
-    Diagnostic::new(
-        Code::MissingSteps,
-        format!("`{name}` has no error estimate, so it needs a number of steps"),
-        tolerance.unwrap_or(span),
-        label,
-    )
-    .help(format!("write `{name}(steps: 100)`, or choose an adaptive method such as `dopri5(rtol: 1e-5, atol: 1e-5)`"))
-}
-
-/// `E0608`
-pub fn fixed_and_adaptive(name: &str, fixed: Span, adaptive: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::ContradictoryBudgets,
-        format!("`{name}` is given both fixed steps and settings of adaptive steps"),
-        adaptive,
-        "this asks for steps by error estimate",
-    )
-    .label(fixed, "this asks for equal steps")
-    .help("keep one of them")
-}
-
-/// `E0608`
-pub fn steps_and_step(name: &str, steps: Span, step: Span) -> Diagnostic {
-    Diagnostic::new(
-        Code::ContradictoryBudgets,
-        format!("`{name}` is given both a number and a size of steps"),
-        step,
-        "this asks for steps of a size",
-    )
-    .label(steps, "this asks for a number of steps")
-    .help("keep one of them")
-}
-
-/// `W0601`
-pub fn tolerance_below_precision(rtol: f64, least: f64, single: bool, span: Span) -> Diagnostic {
-    let (word, digits) = if single { ("f32", 7) } else { ("f64", 16) };
-    let d = Diagnostic::new(
-        Code::ToleranceBelowPrecision,
-        format!("a tolerance of {rtol:e} is below what `{word}` can hold"),
-        span,
-        format!("{digits} digits are carried: errors below {least:e} of the state are rounding"),
-    );
-    if single {
-        d.help(format!("write `rtol: {least:e}`, or compute in double with `precision f64`"))
-    } else {
-        d.help(format!("write `rtol: {least:e}`"))
+    .label(objective, "joins them by a path");
+    let columns = "name the columns of the file that are features, e.g. `features: [1, 2]` where column 0 is an index";
+    match (cure, file) {
+        (Some(cure), false) => d.help(format!("both must lie in one space: write `source = {cure}`")),
+        (Some(cure), true) => d.help(format!("write `source = {cure}`; or {columns}")),
+        (None, true) => d.help(format!("both must lie in one space: {columns}")),
+        (None, false) => d.help("both must lie in one space"),
     }
 }
 
@@ -379,9 +315,18 @@ pub fn expect_arm(what: &str, span: Span, known: &[String]) -> Diagnostic {
 }
 
 /// `E0610`, in an `expect`.
-pub fn expect_form(span: Span) -> Diagnostic {
-    Diagnostic::new(Code::BadValue, "an expectation compares a result with a number", span, "no comparison of a result")
-        .help("write e.g. `expect wasserstein2 < 0.1` or `expect kl == 0 within 1e-6`")
+pub fn expect_form(span: Span, both: Option<(&str, &str)>) -> Diagnostic {
+    let d = Diagnostic::new(
+        Code::BadValue,
+        "an expectation compares a result with a number",
+        span,
+        "no comparison of a result",
+    );
+    match both {
+        Some((a, b)) if a.len() + b.len() < 70 => d.help(format!("write two lines: `expect {a}` and `expect {b}`")),
+        Some(_) => d.help("write two lines, an `expect` for each side of `and`"),
+        None => d.help("write e.g. `expect wasserstein2 < 0.1` or `expect kl == 0 within 1e-6`"),
+    }
 }
 
 /// `E0302`

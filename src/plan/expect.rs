@@ -120,7 +120,12 @@ pub fn check(e: &Expect, arms: &[Arm], axes: &[Axis], sink: &mut Sink, text: &dy
     if named.is_empty() && wrong.is_empty() {
         wrong.push(e.condition.span);
     }
-    wrong.iter().for_each(|s| sink.push(errors::expect_form(*s)));
+    let both = match &*e.condition.kind {
+        ExprKind::Binary { op: BinaryOp::And, lhs, rhs, .. } => Some((text(lhs.span), text(rhs.span))),
+        _ => None,
+    };
+    let both = both.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
+    wrong.iter().for_each(|s| sink.push(errors::expect_form(*s, both)));
     let complete = arms.len() == axes.iter().map(|a| a.labels.len()).product::<usize>();
     for x in named {
         let Named { metric, labels, member } = Named::of(x);

@@ -52,9 +52,8 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
     });
     let (Some(record), Some(mode)) = (record, mode) else {
         let found = elab.describe(&value);
-        let must = "`auto`, `backprop`, `checkpoint(10)`, `adjoint` or `reversible`";
-        let d = errors::bad_value("gradient", &found, must, span);
-        return Err(elab.report(d.help("write its name without quotes; `flowc std gradients` says what each keeps")));
+        let d = errors::bad_word("train", "gradient", (&found, elab.sources.text(span)), span);
+        return Err(elab.report(d));
     };
     let mut number = |key: &str, fits: &dyn Fn(f64) -> bool, must: &str| {
         let value = record.get(key).cloned().unwrap_or(Value::None);

@@ -86,14 +86,28 @@ fn costly_trace(program: &Program, at: Span) -> Option<Diagnostic> {
 /// `W0604`: a learning rate that is zero for a good part of training.
 pub fn rate_is_zero(rate: &Rate, steps: u64, at: Span) -> Option<Diagnostic> {
     let Rate::Schedule(program) = rate else { return None };
+    let tenths = tenths(program, steps)?;
+    let most = tenths.iter().map(|t| t.1.abs()).fold(0.0, f64::max);
+    let small = |x: f64| x.abs() <= 1e-9 * most;
+    let last = tenths.iter().rposition(|t| !small(t.1))?;
+    (last < 8).then(|| errors::rate_is_zero(tenths[last + 1].0, steps, at))
+}
+
+/// A schedule at the beginning of each tenth of training: step and value.
+fn tenths(program: &Program, steps: u64) -> Option<Vec<(u64, f64)>> {
     let root = program.output("rate")?;
     let value = |step: u64| {
         let leaf = |id: NodeId| matches!(program.dag.op(id), Op::Input(_)).then(|| vec![step as f64]);
         eval::evaluate::<f64>(&program.dag, &[root], leaf).ok().map(|v| v[0][0])
     };
-    let tenths: Vec<(u64, f64)> = (0..10).filter_map(|k| Some((steps * k / 10, value(steps * k / 10)?))).collect();
-    let most = tenths.iter().map(|t| t.1.abs()).fold(0.0, f64::max);
-    let small = |x: f64| x.abs() <= 1e-9 * most;
-    let last = tenths.iter().rposition(|t| !small(t.1))?;
-    (last < 8).then(|| errors::rate_is_zero(tenths[last + 1].0, steps, at))
+    Some((0..10).filter_map(|k| Some((steps * k / 10, value(steps * k / 10)?))).collect())
+}
+
+/// A factor on the learning rate that never comes above this is a rate itself: factors begin or end near 1.
+const LEAST_FACTOR: f64 = 0.02;
+
+/// `W0604`: a `schedule` that is no factor but a learning rate, which the optimizer has already.
+pub fn factor_is_a_rate(factor: &Program, steps: u64, at: Span) -> Option<Diagnostic> {
+    let most = tenths(factor, steps)?.iter().map(|t| t.1.abs()).fold(0.0, f64::max);
+    (most > 0.0 && most < LEAST_FACTOR).then(|| errors::factor_is_a_rate(most, at))
 }

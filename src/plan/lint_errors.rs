@@ -104,3 +104,14 @@ pub fn rate_is_zero(from: u64, steps: u64, at: Span) -> Diagnostic {
         grouped(steps).replace(',', "_")
     ))
 }
+
+/// `W0604`: a learning rate where a factor on it belongs.
+pub fn factor_is_a_rate(most: f64, at: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::RateIsZero,
+        format!("the learning rate is multiplied with at most {}: this `schedule` looks like a rate itself", short(most)),
+        at,
+        "a factor on the learning rate of the optimizer",
+    )
+    .help("begin at 1, e.g. `schedule: cosine(1, steps: 5_000)`, or give the optimizer the schedule: `adam(lr: cosine(1e-3, steps: 5_000))`")
+}

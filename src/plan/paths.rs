@@ -2,7 +2,7 @@
 
 use super::{errors, path_errors};
 use crate::autodiff;
-use crate::elaborate::value::{Callee, Fun};
+use crate::elaborate::value::{Callee, Fun, Law};
 use crate::elaborate::{Elaborator, Reported, Res, Value, is_bound};
 use crate::ir::{Deriv, NodeId, Op, Program};
 use crate::source::Span;
@@ -35,12 +35,19 @@ pub fn check_all(elab: &mut Elaborator<'_>, objective: &Value, span: Span) -> Re
 
 /// Between which times the objective draws, as far as its option `time` says so.
 fn times(elab: &mut Elaborator<'_>, objective: &Fun) -> (f64, f64) {
-    let Some(Value::Law(l)) = elab.configured(objective, "time") else { return (0.0, 1.0) };
+    match elab.configured(objective, "time") {
+        Some(Value::Law(l)) if l.def.name == "uniform" => ends(elab, &l),
+        _ => (0.0, 1.0),
+    }
+}
+
+/// The bounds of a uniform law of numbers; what is not known is 0 and 1.
+pub(super) fn ends(elab: &Elaborator<'_>, l: &Law) -> (f64, f64) {
     let end = |name: &str, otherwise: f64| match l.given.iter().find(|(n, _)| n == name) {
         Some((_, v)) => elab.number(v).unwrap_or(otherwise),
         None => otherwise,
     };
-    if l.def.name == "uniform" { (end("low", 0.0), end("high", 1.0)) } else { (0.0, 1.0) }
+    (end("low", 0.0), end("high", 1.0))
 }
 
 fn is_coupling(v: &Value) -> bool {

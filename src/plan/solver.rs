@@ -1,6 +1,6 @@
 //! `dopri5(rtol: 1e-5, atol: 1e-5)`, `rk4(steps: 8)` as solver configurations.
 
-use super::errors;
+use super::{errors, solver_errors};
 use crate::elaborate::value::Value;
 use crate::elaborate::{Args, Elaborator, Named, Res};
 use crate::numeric::tableau::Method;
@@ -21,7 +21,7 @@ pub(crate) fn configure(
     args: &Args,
 ) -> Res<SolverConfig> {
     if let Some((_, span)) = args.positional.first() {
-        return Err(elab.report(errors::solver_positional(&method.name, *span, method.is_adaptive())));
+        return Err(elab.report(solver_errors::solver_positional(&method.name, *span, method.is_adaptive())));
     }
     let mut adaptive = match old.map(|o| &o.steps) {
         Some(Steps::Adaptive(a)) => a.clone(),
@@ -37,7 +37,8 @@ pub(crate) fn configure(
     let (mut asked_count, mut asked_size) = (None, None);
     let mut tolerance = None;
     let unknown = args.named.iter().filter(|n| !KEYS.contains(&n.name.as_str()));
-    let told = unknown.map(|n| elab.report(errors::unknown_setting(&method.name, &n.name, n.label, &KEYS))).last();
+    let told =
+        unknown.map(|n| elab.report(solver_errors::unknown_setting(&method.name, &n.name, n.label, &KEYS))).last();
     if let Some(reported) = told {
         return Err(reported);
     }
@@ -49,7 +50,11 @@ pub(crate) fn configure(
         };
         let bad = |elab: &mut Elaborator<'_>, must: &str| {
             let found = elab.describe(v);
-            Err(elab.report(errors::bad_value(name, &found, must, *span)))
+            Err(elab.report(solver_errors::bad_setting(&method.name, name, (&found, must), *span)))
+        };
+        let bad_word = |elab: &mut Elaborator<'_>| {
+            let (found, written) = (elab.describe(v), elab.sources.text(*span));
+            Err(elab.report(errors::bad_word("solver", name, (&found, written), *span)))
         };
         match (name.as_str(), number) {
             ("steps", Some(n)) if n.fract() == 0.0 && (1.0..=1e9).contains(&n) => {
@@ -87,38 +92,36 @@ pub(crate) fn configure(
                     ("controller", Some("pi")) => adaptive.controller = Controller::pi(),
                     ("controller", Some("i")) => adaptive.controller = Controller::i(),
                     ("controller", Some("pid")) => adaptive.controller = Controller::pid(),
-                    ("controller", _) => return bad(elab, "\"pi\", \"i\" or \"pid\""),
                     ("norm", Some("rms")) => adaptive.norm = Norm::Rms,
                     ("norm", Some("max")) => adaptive.norm = Norm::Max,
-                    ("norm", _) => return bad(elab, "\"rms\" or \"max\""),
                     ("step_control", Some("per_sample")) => adaptive.step_control = StepControl::PerSample,
                     ("step_control", Some("joint")) => adaptive.step_control = StepControl::Joint,
-                    _ => return bad(elab, "\"per_sample\" or \"joint\""),
+                    _ => return bad_word(elab),
                 }
             }
         }
     }
     if let (Some(a), Some(f)) = (asked_adaptive, asked_fixed) {
-        return Err(elab.report(errors::fixed_and_adaptive(&method.name, f, a)));
+        return Err(elab.report(solver_errors::fixed_and_adaptive(&method.name, f, a)));
     }
     if let (Some(n), Some(h)) = (asked_count, asked_size) {
-        return Err(elab.report(errors::steps_and_step(&method.name, n, h)));
+        return Err(elab.report(solver_errors::steps_and_step(&method.name, n, h)));
     }
     if let Some(span) = tolerance {
         let single = super::feasible::single_precision(elab.module, elab.sources);
         let least = if single { 1e-6 } else { 1e-14 };
         if adaptive.rtol < least && adaptive.atol < least {
-            elab.report(errors::tolerance_below_precision(adaptive.rtol, least, single, span));
+            elab.report(solver_errors::tolerance_below_precision(adaptive.rtol, least, single, span));
         }
     }
     let steps = match (asked_adaptive, fixed) {
         (None, Some(f)) => f,
         _ if method.is_adaptive() => Steps::Adaptive(adaptive),
-        _ => return Err(elab.report(errors::missing_steps(&method.name, args.span, asked_adaptive))),
+        _ => return Err(elab.report(solver_errors::missing_steps(&method.name, args.span, asked_adaptive))),
     };
     let config = SolverConfig { method: method.clone(), steps, max_steps, chunk: None };
     if let Err(e) = config.validate() {
-        return Err(elab.report(errors::bad_solver(&method.name, &e.to_string(), args.span)));
+        return Err(elab.report(solver_errors::bad_solver(&method.name, &e.to_string(), args.span)));
     }
     Ok(config)
 }

@@ -1,34 +1,73 @@
 //! Every message of name resolution.
 
+use super::places::{self, Place};
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::Span;
 use crate::syntax::ast::Ident;
+use crate::syntax::keys;
 
 /// `E0201`
 ///
-/// `inside` is the definition in whose body the name stands.
-pub fn unknown_name(name: &str, span: Span, known: &[&str], inside: Option<&str>) -> Diagnostic {
+/// `inside` is the definition in whose body the name stands, `place` where it stands alone.
+pub fn unknown_name(name: &str, span: Span, known: &[&str], inside: Option<&str>, place: Option<&Place>) -> Diagnostic {
     let d = Diagnostic::new(
         Code::UnknownName,
         format!("nothing is called `{name}`"),
         span,
         "not defined here or in the library",
     );
-    if let Some(cure) = super::foreign::word(name) {
+    let words = match place {
+        Some(Place::Option { owner, key }) => keys::words_of(owner, key),
+        _ => None,
+    };
+    let habit = place.and_then(|p| meant_at(p, name, known));
+    let quoted = || words.and_then(|w| w.quoted_wrongly(name));
+    let word = || super::foreign::word(name).map(str::to_owned);
+    let near = || words.and_then(|w| w.near(name));
+    if let Some(cure) = habit.or_else(quoted).or_else(word).or_else(near) {
         return d.help(cure);
     }
-    match suggest::nearest(name, known.iter().copied()) {
-        Some(near) => d.help(format!("did you mean `{near}`?")),
-        None if inside.is_some() => {
+    match (suggest::nearest(name, known.iter().copied()), words) {
+        (Some(near), _) => d.help(format!("did you mean `{near}`?")),
+        (None, Some(words)) => d.help(words.takes()),
+        (None, None) if inside.is_some() => {
             let owner = inside.unwrap_or_default();
             d.help(format!(
                 "give `{owner}` a parameter of this name, or define it: `{name} = ...`, `fn {name}(...) = ...`"
             ))
         }
-        None => d.help(format!(
+        (None, None) => d.help(format!(
             "define it (`{name} = ...` or `fn {name}(...) = ...`); `flowc std` lists what the library has"
         )),
     }
+}
+
+/// What a name that stands there was meant to be.
+fn meant_at(place: &Place, name: &str, known: &[&str]) -> Option<String> {
+    Some(match place {
+        Place::Option { owner, key } => super::foreign::option(owner, key, name)?.to_owned(),
+        Place::Column(key) if key == "label" => format!("a column is named in quotes: `label: \"{name}\"`"),
+        Place::Column(_) => format!("a column is named in quotes: `\"{name}\"`"),
+        Place::Path(written) if written.split(['/', '.']).any(str::is_empty) => {
+            "a file is named in quotes: `file(\"points.csv\")`".to_owned()
+        }
+        Place::Path(written) => format!("a file is named in quotes: `file(\"{written}\")`"),
+        Place::Package(_) if !super::foreign::is_package(name) => return None,
+        Place::Package(member) => {
+            let near = || suggest::nearest(member, known.iter().copied());
+            match known.iter().find(|k| *k == member).copied().or_else(near) {
+                _ if super::foreign::word(member).is_some() => super::foreign::word(member)?.to_owned(),
+                Some(k) => format!("there are no packages: leave `{name}.` out and write `{k}`"),
+                None => format!(
+                    "there are no packages: `flowc std {member}` searches the library, all of which is in scope"
+                ),
+            }
+        }
+        Place::Bound(line) if matches!(line.as_str(), "evaluate" | "plot") => {
+            format!("`{line}` takes a list, without `=`: write `{line} [..]`")
+        }
+        Place::Bound(line) => format!("a setting has no `=`: write `{line} {name}`"),
+    })
 }
 
 /// `E0202`
@@ -63,6 +102,19 @@ pub fn shadowed_name(name: &Ident, first: Span) -> Diagnostic {
 pub fn unused_name(name: &str, span: Span, what: &str) -> Diagnostic {
     Diagnostic::new(Code::UnusedName, format!("{what} `{name}` is never used"), span, "nothing reads it")
         .help("use it, or take it out")
+}
+
+/// `W0201`, of a binding; `value` is what it is bound to.
+pub fn unused_binding(name: &str, span: Span, value: &str) -> Diagnostic {
+    let d = unused_name(name, span, "the binding");
+    match keys::block_of(name) {
+        _ if matches!(name, "evaluate" | "plot") => d.help(format!("the list has no `=`: `{name} [..]`")),
+        _ if places::is_line(name) => d.help(format!("the setting has no `=`: `{name} {value}`")),
+        Some(block) => {
+            d.help(format!("use it, or take it out; the key stands inside the block: `{block} {{ {name}: {value} }}`"))
+        }
+        None => d,
+    }
 }
 
 /// `W0201`, within a body.

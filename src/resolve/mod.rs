@@ -9,6 +9,7 @@ mod foreign;
 pub mod imports;
 mod library;
 mod names;
+mod places;
 pub mod settings;
 mod walk;
 

@@ -2,6 +2,7 @@
 
 use super::errors;
 use super::names::{Def, Module, Origin};
+use super::places::{self, Place};
 use crate::diag::{Code, Sink};
 use crate::elaborate::builtin::Builtin;
 use crate::source::Span;
@@ -131,6 +132,8 @@ pub(super) fn check_names(
         inside: None,
         idle: Vec::new(),
         handed_on: HashSet::new(),
+        place: None,
+        told: false,
     };
     walker.items(&file.items);
     let (idle, handed_on, mut used) = (walker.idle, walker.handed_on, walker.used);
@@ -149,8 +152,8 @@ pub(super) fn check_names(
     for item in file.items.iter().filter(|i| i.span.file == file.id) {
         match &item.kind {
             ItemKind::Compare { name, .. } if !used.contains(&name.name) => sink.push(errors::unused_axis(name)),
-            ItemKind::Bind { name, .. } if !used.contains(&name.name) => {
-                sink.push(errors::unused_name(&name.name, name.span, "the binding"));
+            ItemKind::Bind { name, value } if !used.contains(&name.name) => {
+                sink.push(errors::unused_binding(&name.name, name.span, &places::shown(value)));
             }
             ItemKind::Define(Define { name, kind, .. }) if !used.contains(&name.name) => {
                 sink.push(errors::unused_name(&name.name, name.span, &format!("the {}", kind.keyword())));
@@ -196,13 +199,21 @@ struct Walker<'a> {
     idle: Vec<(String, Ident, bool)>,
     /// Names that are handed on as values, so that their header is given by whoever calls them.
     handed_on: HashSet<String>,
+    /// Where the expression that is walked next stands.
+    place: Option<Place>,
+    /// Whether a path or a list that is none was told for this item.
+    told: bool,
 }
 
 impl Walker<'_> {
     fn items(&mut self, items: &[Item]) {
         for item in items {
+            self.told = false;
             match &item.kind {
-                ItemKind::Bind { value, .. } => self.expr(value),
+                ItemKind::Bind { name, value } => {
+                    let line = places::is_line(&name.name).then(|| Place::Bound(name.name.clone()));
+                    self.expr_at(value, line);
+                }
                 // `f32` and `f64` are words of this setting, not names.
                 ItemKind::Setting { name, .. } if name.name == "precision" => {}
                 ItemKind::Setting { value, .. } => self.expr(value),
@@ -213,7 +224,11 @@ impl Walker<'_> {
                         ParamInit::Value(e) | ParamInit::Law(e) => self.expr(e),
                     }
                 }
-                ItemKind::Block { entries, .. } => entries.iter().for_each(|e| self.expr(&e.value)),
+                ItemKind::Block { keyword, entries } => {
+                    for e in entries {
+                        self.expr_at(&e.value, Some(places::of_entry(&keyword.name, &e.key)));
+                    }
+                }
                 // Metric names are not names of the language; their arguments are.
                 ItemKind::List { items, .. } => items.iter().for_each(|a| self.metric(&a.value)),
                 ItemKind::Compare { list, .. } => self.expr(list),
@@ -241,13 +256,9 @@ impl Walker<'_> {
         {
             self.used.insert(n.clone());
         }
-        if let ExprKind::Call { args, .. } = &*e.kind {
-            for a in args {
-                // `by: label` and like words are the metric's own.
-                let word = a.label.as_ref().is_some_and(|l| l.name == "by");
-                if !word {
-                    self.expr(&a.value);
-                }
+        if let ExprKind::Call { callee, args, .. } = &*e.kind {
+            for (i, a) in args.iter().enumerate() {
+                self.expr_at(&a.value, places::of_argument(self.module, callee, i, a));
             }
         }
     }
@@ -375,7 +386,7 @@ impl Walker<'_> {
         self.scopes.iter_mut().rev().find_map(|s| s.get_mut(name))
     }
 
-    fn name(&mut self, name: &str, span: Span, called: bool) {
+    fn name(&mut self, name: &str, span: Span, called: bool, place: Option<&Place>) {
         if let Some(local) = self.find(name) {
             local.used = true;
             return;
@@ -392,6 +403,11 @@ impl Walker<'_> {
         if Builtin::by_name(name).is_some() || role || self.lost.contains(name) {
             return;
         }
+        // One mistake, however many names it is made of.
+        let once = matches!(place, Some(Place::Bound(_) | Place::Path(_)));
+        if once && std::mem::replace(&mut self.told, true) {
+            return;
+        }
         let mut known: Vec<&str> = vec![];
         if self.sink.shows_errors() {
             let locals = self.scopes.iter().rev().flat_map(|s| s.keys());
@@ -399,35 +415,49 @@ impl Walker<'_> {
             known.extend(self.module.library.names().map(|n| -> &str { n }));
             known.extend(Builtin::names().map(|n| -> &str { n }));
         }
-        self.sink.push(errors::unknown_name(name, span, &known, self.inside.as_deref().filter(|_| !called)));
+        let inside = self.inside.as_deref().filter(|_| !called);
+        self.sink.push(errors::unknown_name(name, span, &known, inside, place));
+    }
+
+    fn expr_at(&mut self, e: &Expr, place: Option<Place>) {
+        self.place = place;
+        self.expr(e);
+        self.place = None;
     }
 
     fn expr(&mut self, e: &Expr) {
+        let place = self.place.take();
         match &*e.kind {
             ExprKind::Number { .. } | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::None => {}
-            ExprKind::Name(n) => self.name(n, e.span, false),
-            ExprKind::List(items) => items.iter().for_each(|a| self.expr(&a.value)),
+            ExprKind::Name(n) => self.name(n, e.span, false, place.as_ref()),
+            ExprKind::List(items) => items.iter().for_each(|a| self.expr_at(&a.value, place.clone())),
             ExprKind::Tuple { items, condition } => {
                 items.iter().for_each(|a| self.expr(&a.value));
                 condition.iter().for_each(|c| self.expr(c));
             }
             ExprKind::Call { callee, args, condition } => {
                 match &*callee.kind {
-                    ExprKind::Name(n) => self.name(n, callee.span, true),
+                    ExprKind::Name(n) => self.name(n, callee.span, true, place.as_ref()),
                     _ => self.expr(callee),
                 }
-                args.iter().for_each(|a| self.expr(&a.value));
+                for (i, a) in args.iter().enumerate() {
+                    self.expr_at(&a.value, places::of_argument(self.module, callee, i, a));
+                }
                 condition.iter().for_each(|c| self.expr(c));
             }
             ExprKind::Index { base, indices } => {
                 self.expr(base);
                 indices.iter().for_each(|i| self.expr(i));
             }
-            ExprKind::Member { base, .. } => self.expr(base),
+            ExprKind::Member { base, name } => {
+                let path = place.filter(|p| matches!(p, Place::Path(_)));
+                self.expr_at(base, path.or_else(|| Some(Place::Package(name.name.clone()))));
+            }
             ExprKind::Unary { arg, .. } => self.expr(arg),
             ExprKind::Binary { lhs, rhs, .. } => {
-                self.expr(lhs);
-                self.expr(rhs);
+                let path = place.filter(|p| matches!(p, Place::Path(_)));
+                self.expr_at(lhs, path.clone());
+                self.expr_at(rhs, path);
             }
             ExprKind::If { cond, then, otherwise } => {
                 self.expr(cond);

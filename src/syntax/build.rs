@@ -12,7 +12,7 @@ use pest::pratt_parser::{Assoc, Op, PrattParser};
 use super::Rule;
 use super::ast::*;
 use super::errors;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 
 /// Loosest first.
@@ -141,7 +141,14 @@ impl Builder {
             }
             Rule::compare => ItemKind::Compare { name: self.ident(p.next()), list: self.expr(p.next()) },
             Rule::expect => {
-                let condition = self.expr(p.next());
+                let claim = p.next();
+                let (start, text, known) = (self.span(&claim).start, claim.as_str().to_owned(), self.faults.len());
+                let condition = self.expr(claim);
+                let chained = self.faults.split_off(known).into_iter();
+                self.faults.extend(chained.map(|d| match d.code {
+                    Code::ChainedComparison => errors::chained_expectation(d, text.trim_end(), start),
+                    _ => d,
+                }));
                 ItemKind::Expect { condition, within: p.next_if(Rule::expr).map(|e| self.expr(e)) }
             }
             Rule::published => ItemKind::Published {

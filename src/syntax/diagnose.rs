@@ -7,7 +7,7 @@
 use super::expected::list;
 use super::layout::{DECLARATIONS, ItemRange, Tokens};
 use super::scan::{Kind, RESERVED};
-use super::{Failure, Rule, errors, habits};
+use super::{Failure, Rule, errors, habits, keys};
 use crate::diag::{Diagnostic, suggest};
 use crate::source::Span;
 
@@ -159,6 +159,12 @@ fn first_word(s: &Stop) -> Option<Diagnostic> {
     }
     if let Some(d) = habits::not_a_keyword(s) {
         return Some(d);
+    }
+    if next == ":"
+        && t.is_name(i)
+        && let Some(block) = keys::block_of(word)
+    {
+        return Some(errors::outside_block(span, word, block, t.rest(i + 2, s.range.end)));
     }
     if next == ":" && t.is_name(i) {
         return Some(errors::unexpected(t.span(i + 1), "`=`", "`:`", habits::no_declaration(s)));

@@ -224,11 +224,33 @@ pub fn spaced_call(gap: Span, callee: &str, open: &str) -> Diagnostic {
     .help(help)
 }
 
+/// E0101: a key of a block, at the top level.
+pub fn outside_block(at: Span, key: &str, block: &str, value: &str) -> Diagnostic {
+    misplaced(
+        at,
+        format!("`{key}` stands outside `{block}`"),
+        format!("a key of `{block}`"),
+        format!("write it inside the block: `{block} {{ {key}: {value} }}`"),
+    )
+}
+
 /// E0104
 pub fn chained_comparison(first: Span, second: Span, _all: Span) -> Diagnostic {
     Diagnostic::new(Code::ChainedComparison, "comparisons cannot be chained", second, "this compares a truth value")
         .label(first, "the first comparison")
         .help("write `a < b and b < c`")
+}
+
+/// E0104, in an `expect`; `claim` is what is expected, as written, and begins at `start`.
+pub fn chained_expectation(d: Diagnostic, claim: &str, start: u32) -> Diagnostic {
+    let cure = d.secondary.first().zip(d.primary.as_ref()).and_then(|(first, second)| {
+        let text = |from: u32, to: u32| claim.get((from - start) as usize..(to - start) as usize).map(str::trim);
+        let end = start + claim.len() as u32;
+        let left = text(start, second.span.start)?;
+        let right = text(first.span.end, end)?;
+        (left.len() + right.len() < 70).then(|| format!("`expect {left}` and `expect {right}`"))
+    });
+    d.help(format!("write two lines: {}", cure.as_deref().unwrap_or("`expect a < b` and `expect b < c`")))
 }
 
 /// E0105, no closing bracket at all before `until` (a declaration) or the end of the file.

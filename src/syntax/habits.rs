@@ -11,7 +11,7 @@ use super::scan::Kind;
 use crate::diag::Diagnostic;
 
 /// Words of other languages that begin a declaration there, with what this language says.
-const ALIASES: [(&[&str], &str); 13] = [
+const ALIASES: [(&[&str], &str); 14] = [
     (&["def", "function", "func", "fun", "macro", "lambda"], "write `fn f(x) = ..`"),
     (
         &["import", "include", "require", "using", "open"],
@@ -30,6 +30,7 @@ const ALIASES: [(&[&str], &str); 13] = [
     (&["assert", "check", "require_that", "test"], "write `expect condition`"),
     (&["print", "show", "eval", "metrics", "report"], "write `evaluate [..]` for what is measured"),
     (&["fit", "optimize", "optimise", "learn"], "write `train { objective: .., steps: .. }`"),
+    (&["sample", "sampling", "generation", "inference"], "write `generate { sampler: flow(v), count: 10_000 }`"),
     (&["sweep", "grid", "vary"], "write `compare name in [..]`"),
 ];
 
@@ -44,6 +45,8 @@ fn foreign_word(word: &str) -> Option<&'static str> {
         "new" => "leave the word out",
         "is" => "write `a == b`",
         "sample" => "write `draw x ~ law`",
+        "maximize" | "maximise" => "write `minimize -(..)`",
+        "minimise" => "it is spelled `minimize`",
         "elif" => "write `else if`",
         "raise" | "throw" | "assert" => "write `expect condition` at the top level",
         _ => return None,
@@ -229,6 +232,25 @@ pub fn special(s: &Stop) -> Option<Diagnostic> {
         );
         return Some(d);
     }
+    // `solve(v, x0, 0, 1)`
+    if before == "solve" && found == "(" {
+        return Some(errors::misplaced(
+            t.span(s.at - 1),
+            "`solve` is no function".into(),
+            "a time and its span belong behind it".into(),
+            "write the equation: `solve t: 0 -> 1 { x' = v(x, t) from x0 }.x`".into(),
+        ));
+    }
+    // `dx = v(x, t)`, `x = v(x, t)`
+    if s.takes(Rule::derivative) && t.is_name(s.at) && t.word(s.at + 1) == "=" {
+        let x = found.strip_prefix('d').filter(|x| !x.is_empty()).unwrap_or(found);
+        return Some(errors::misplaced(
+            t.span(s.at),
+            format!("an equation of `solve` begins with `{x}'`"),
+            "a derivative is written with a prime".into(),
+            format!("write `{x}' = .. from {x}0`"),
+        ));
+    }
     // `dx/dt = v(x, t)`
     if found.len() >= 2
         && found.starts_with('d')
@@ -309,6 +331,12 @@ pub fn hint(s: &Stop) -> Option<Hint> {
         }
         ":" if s.at == s.range.start + 1 && matches!(first, "seed" | "seeds" | "precision") => {
             put("a value", format!("a setting has no colon: `{first} {}`", t.rest(s.at + 1, s.range.end)))
+        }
+        ":" if s.at == s.range.start + 1 && matches!(first, "evaluate" | "plot") => {
+            put("`[`", format!("the list has no colon: `{first} [..]`"))
+        }
+        ":" if s.at == s.range.start + 1 && matches!(first, "train" | "generate") => {
+            put("`{`", format!("the block has no colon: `{first} {{ .. }}`"))
         }
         ":" if two_before == "let" => put("`=`", format!("a `let` takes its type from its value: `let {before} = ..`")),
         ":" if inside == "[" && s.takes(Rule::square_close) => just("a slice is written `x[a..b]`"),
@@ -412,6 +440,10 @@ fn end_hint(s: &Stop) -> Option<Hint> {
         () if s.takes(Rule::tilde) && s.takes(Rule::colon) => put("`~`", format!("write `draw {before} ~ law`")),
         () if s.takes(Rule::colon) && first != "param" => put("`:`", format!("an entry has a value: `{before}: ..`")),
         () if s.takes(Rule::colon) => put("`:`", format!("write `param {before}: type = value`")),
+        () if s.takes(Rule::equals) && first == "param" => {
+            let declared = s.t.rest(s.range.start, s.at);
+            just(format!("a parameter has a start: `{declared} = 0`, or `~ normal(0, 0.1)` in place of `= 0`"))
+        }
         () if s.takes(Rule::equals) && DECLARATIONS.contains(&first) && s.at > s.range.start + 1 => {
             just(format!("give `{}` a body: `= value`, or statements in `{{ }}`", s.t.word(s.range.start + 1)))
         }

@@ -10,6 +10,7 @@ mod diagnose;
 mod errors;
 mod expected;
 mod habits;
+pub mod keys;
 mod layout;
 pub mod print;
 mod scan;

@@ -77,6 +77,29 @@ pub fn header_too_short(
     d.help(format!("declare it as `{header}`"))
 }
 
+/// `E0303`: a field whose header begins with the time.
+pub fn time_declared_first(name: &str, span: Span, header: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code::WrongArguments,
+        format!("the field `{name}` declares the time before the state"),
+        span,
+        "the state is given here",
+    )
+    .help(format!("a field takes the state and then the time: `{header}`"))
+}
+
+/// `E0303`: a call of a field with the time first.
+pub fn time_given_first(name: &str, span: Span, call: &str, defined: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::WrongArguments,
+        format!("the field `{name}` is given a real as its state and a vector as its time"),
+        span,
+        "in this order",
+    )
+    .label(defined, format!("`{name}` takes the state and then the time"))
+    .help(format!("write `{call}`"))
+}
+
 /// `E0303`: what is not given and has no default, with what to write for each.
 pub fn missing_arguments(
     name: &str,

@@ -36,6 +36,9 @@ pub fn shape_expected(found: &str, expected: &str, span: Span, because: Option<(
     let d = because_of(d, because);
     match found {
         "real" if expected.starts_with("vec[") => d.help("`concat(e)` makes a vector of a real, `concat(a, b)` of two"),
+        _ if expected.starts_with("a square matrix") && found.starts_with("vec[") => {
+            d.help("a matrix is a list of rows, `[[1, 0], [0, 1]]`; of a normal law deviations alone are `std: [1, 1]`")
+        }
         "vec[1]" if expected == "real" => d.help("take its element: `e[0]`"),
         _ if expected == "real" && found.starts_with("vec[") => {
             d.help("take an element, e.g. `e[0]`, or make it one number, e.g. with `norm(e)` or `sum(e)`")
