@@ -146,7 +146,7 @@ mod avx2 {
         let mut least = [_mm256_set1_pd(f64::INFINITY); 2];
         let whole = row.len() / 8 * 8;
         for j in (0..whole).step_by(8) {
-            for half in 0..2 {
+            for (half, least) in least.iter_mut().enumerate() {
                 let from = j + 4 * half;
                 // SAFETY: `from + 4` is at most `whole`, and the slices are of one length.
                 unsafe {
@@ -155,7 +155,7 @@ mod avx2 {
                     let d = _mm256_sub_pd(_mm256_sub_pd(c, v), offsets);
                     let less = _mm256_cmp_pd::<_CMP_LT_OQ>(d, old);
                     let new = _mm256_blendv_pd(old, d, less);
-                    least[half] = _mm256_min_pd(least[half], new);
+                    *least = _mm256_min_pd(*least, new);
                     // Few columns come nearer: most often there is nothing to write.
                     if _mm256_movemask_pd(less) != 0 {
                         let ways = _mm256_loadu_pd(before.as_ptr().add(from));

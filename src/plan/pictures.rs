@@ -92,7 +92,7 @@ impl Spec<'_> {
             s => s,
         };
         let times: Vec<NodeId> =
-            if step { &["ta", "tb"][..] } else { &["t"] }.iter().map(|t| elab.input(*t, vec![])).collect();
+            if step { &["ta", "tb"][..] } else { &["t"] }.iter().map(|t| elab.input(t, vec![])).collect();
         let condition = match block.get("labels") {
             Some(l) => Some(labels::of_entry(&mut elab, l, &law).ok()?.condition),
             None => None,

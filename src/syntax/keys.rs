@@ -123,7 +123,7 @@ impl Words {
     #[must_use]
     pub fn near(&self, written: &str) -> Option<String> {
         let bare = |w: &&'static str| w.split('(').next().unwrap_or(w).trim_matches('"');
-        let near = suggest::nearest(written.trim_matches('"'), self.words.iter().map(|w| bare(&w)))?;
+        let near = suggest::nearest(written.trim_matches('"'), self.words.iter().map(bare))?;
         let quotes = self.words.iter().any(|w| w.starts_with('"'));
         Some(if quotes { format!("did you mean `\"{near}\"`?") } else { format!("did you mean `{near}`?") })
     }

@@ -67,7 +67,7 @@ fn paths_and_their_velocities_are_right_in_single_precision_up_to_the_ends() {
             let text = format!("p = {path}\nfn f(t: real) {{ let x = p([{x0}], [{x1}], t)\n concat(x, diff(x, t)) }}");
             let f = Function::new(&text, &[&[]]);
             let jit = Jit::new(Isa::detect());
-            let found = f.outcome::<f32>(times.len(), &[times.clone()], &jit, 1).expect("runs");
+            let found = f.outcome::<f32>(times.len(), std::slice::from_ref(&times), &jit, 1).expect("runs");
             // The draws of a bridge: the same native code in f64.
             let wide: Vec<f64> = times.iter().map(|t| f64::from(*t)).collect();
             let exact = f.run(times.len(), &[wide]);
