@@ -178,8 +178,11 @@ impl Elaborator<'_> {
         let (so, sw) = (dag.shape(of).to_vec(), dag.shape(wrt).to_vec());
         let shape = match b {
             Builtin::Grad | Builtin::Vjp => sw,
-            // A metric may find that no volume changes; a likelihood of such a flow is a mistake.
-            Builtin::Div | Builtin::Laplacian if self.sources.file(span.file).name.starts_with("<std/metrics/") => {
+            // A metric may find that no volume changes, and a flow that is written down may keep it on purpose; a likelihood of such
+            // a flow with parameters is a mistake.
+            Builtin::Div | Builtin::Laplacian
+                if self.program.params.is_empty() || self.sources.file(span.file).name.starts_with("<std/metrics/") =>
+            {
                 vec![]
             }
             Builtin::Div | Builtin::Laplacian => {

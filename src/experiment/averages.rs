@@ -11,6 +11,7 @@ use crate::numeric::stats::{Summary, quantile};
 use crate::plan::MetricPlan;
 use crate::plan::means::Mean;
 use crate::plan::metric_programs::Modes;
+use crate::report::number;
 use crate::report::record::Metric;
 use crate::rng::Stream;
 use crate::run::Real;
@@ -157,9 +158,38 @@ pub fn calibration<T: Real>(
 
 /// The target's entropy by quadrature, if it has one or two components and a smooth density.
 pub fn entropy<T: Real>(own: &Compiled<T>, sets: &Sets, seed: u64) -> Result<Option<f64>, Diagnostic> {
+    let Some((low, high)) = around(sets) else { return Ok(None) };
+    metrics::entropy(&low, &high, |points| log_densities(own, points, sets.dim, seed))
+}
+
+/// How far the mass of a density may be from one: a heavy tail may reach beyond the box, and a corner blur a grid.
+const MASS_SLACK: f64 = 0.02;
+
+/// What is to be said of a target whose density, of one or two components, does not integrate to one.
+pub fn mass<T: Real>(own: &Compiled<T>, sets: &Sets, seed: u64) -> Result<Option<String>, Diagnostic> {
+    let Some((low, high)) = around(sets) else { return Ok(None) };
+    let mass = metrics::mass(&low, &high, |points| log_densities(own, points, sets.dim, seed))?;
+    Ok(mass.filter(|m| (m - 1.0).abs() > MASS_SLACK).map(|m| {
+        format!(
+            "the log-density of the target integrates to {}, not 1: what is measured with it is off by {} nats; subtract the \
+             logarithm of the integral in its `log_density`",
+            number::plain(m),
+            number::plain(m.ln().abs())
+        )
+    }))
+}
+
+fn log_densities<T: Real>(own: &Compiled<T>, points: &[f64], dim: usize, seed: u64) -> Result<Vec<f64>, Diagnostic> {
+    let x: Vec<T> = points.iter().map(|v| T::from_f64(*v)).collect();
+    let o = own.run(&[], Draw { seed, purpose: "density", step: 0 }, points.len() / dim, &[&x])?;
+    Ok(o.outputs.first().map(wide).unwrap_or_default())
+}
+
+/// A box with the target's samples and a quarter of their range on every side.
+fn around(sets: &Sets) -> Option<(Vec<f64>, Vec<f64>)> {
     let d = sets.dim;
     if d > 2 || sets.target.is_empty() {
-        return Ok(None);
+        return None;
     }
     let range = |k: usize| {
         let column: Vec<f64> = sets.target.iter().skip(k).step_by(d).copied().collect();
@@ -167,13 +197,7 @@ pub fn entropy<T: Real>(own: &Compiled<T>, sets: &Sets, seed: u64) -> Result<Opt
         let margin = 0.25 * (high - low);
         Some((low - margin, high + margin))
     };
-    let Some(ranges) = (0..d).map(range).collect::<Option<Vec<_>>>() else { return Ok(None) };
-    let (low, high): (Vec<f64>, Vec<f64>) = ranges.into_iter().unzip();
-    metrics::entropy(&low, &high, |points| {
-        let x: Vec<T> = points.iter().map(|v| T::from_f64(*v)).collect();
-        let o = own.run(&[], Draw { seed, purpose: "density", step: 0 }, points.len() / d, &[&x])?;
-        Ok(o.outputs.first().map(wide).unwrap_or_default())
-    })
+    Some((0..d).map(range).collect::<Option<Vec<_>>>()?.into_iter().unzip())
 }
 
 /// Seconds of a training step: the median over sections, and how far the middle half of them spreads.

@@ -294,6 +294,7 @@ pub fn metric<T: Real>(
             };
             let q = log(density, n, 0)?;
             let p = own.as_ref().map(|c| log(c, n, 0)).transpose()?;
+            out.note = own.as_ref().map(|c| averages::mass(c, sets, seed)).transpose()?.flatten();
             if !density.program().draws.is_empty() {
                 // The same points with other probes: half the mean square of the difference is the variance of one estimate.
                 let again = log(density, n.min(TWICE), 1)?;

@@ -10,7 +10,7 @@ mod transport;
 mod uncertainty;
 mod weights;
 
-pub use entropy::entropy;
+pub use entropy::{entropy, mass};
 pub use kernel::{Bandwidths, MMD_BANDWIDTHS, energy_distance, mmd};
 pub use transport::{
     EXACT_LIMIT, directions, frechet, npe, sliced_wasserstein2, wasserstein1, wasserstein2, wasserstein2_squared,

@@ -193,6 +193,9 @@ pub struct Metric {
     /// The value for each class, if it is computed by label: `value` is their mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassValue>,
+    /// What its reader should know, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The number that a paper gives for a result.

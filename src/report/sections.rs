@@ -7,7 +7,7 @@ use super::charts::{self, COLOURS, SPEEDS, Stage};
 use super::frame::escape;
 use super::record::{Points, RunRecord};
 use super::summary::{Arm, Row, error_note, origins};
-use super::{highlight, images, number, steps, stiffness, tables};
+use super::{highlight, images, notes, number, steps, stiffness, tables};
 
 /// Points per picture, and in all of a page's sample pictures.
 const POINTS: usize = 2_000;
@@ -165,6 +165,9 @@ impl Page<'_> {
         }
         if self.rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.floor.is_some()) {
             note += ". The floor is what a perfect model would show with the same estimator";
+        }
+        for said in notes::of_metrics(self.record) {
+            note += &format!(". {}{}", said[..1].to_uppercase(), escape(&said[1..]));
         }
         let origins: Vec<String> = origins(self.record).into_iter().map(escape).collect();
         if !origins.is_empty() {

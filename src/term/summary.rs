@@ -4,9 +4,9 @@
 //! absent: statistics (see `report::summary`).
 
 use super::WIDTH;
+use crate::report::notes;
 use crate::report::number;
 use crate::report::record::{Better, Expectation, RunRecord};
-use crate::report::stiffness;
 use crate::report::summary::{self as statistics, Row, Statistic};
 use comfy_table::{Attribute, Cell, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 use std::path::Path;
@@ -34,7 +34,7 @@ pub fn summary(record: &RunRecord, report: Option<&Path>, colours: bool) -> Stri
             out += &format!("{}\n", wrapped("* better than every other arm at 95 %, paired over seeds", 0));
         }
     }
-    for note in stiffness::notes(record) {
+    for note in notes::notes(record) {
         out += &format!("\nnote   {}\n", wrapped(&note, 7));
     }
     if !record.expectations.is_empty() {

@@ -174,6 +174,28 @@ fn entropies_of_targets_are_exact() {
     assert_eq!(entropy(&[0.0; 3], &[1.0; 3], normal), Ok(None));
 }
 
+/// A density that forgets its constant makes every excess over it wrong by a number that quadrature knows.
+#[test]
+fn a_density_that_does_not_integrate_to_one_is_told() {
+    let spec = |density: &str, target: &str, metric: &str| {
+        format!(
+            "sampler two {{ draw z ~ normal(dim: 2); 2 * z }}\nlog_density two(x: vec[2]) = {density}\n\
+             source = normal(dim: 2, std: 2)\ntarget = {target}\nfield u(x, t) = 0 * x\n\
+             generate {{ sampler: flow(u), solver: euler(steps: 1), count: 100 }}\nevaluate [{metric}]"
+        )
+    };
+    for name in ["kl", "nll"] {
+        let r = experiment(&spec("-norm(x)^2 / 8", "two", name));
+        let note = metric(&r, name).note.clone().expect("it misses log(8 pi)");
+        assert!(note.contains("integrates to 25.1"), "{note}");
+    }
+    let right = "-norm(x)^2 / 8 - log(8 * pi)";
+    for target in ["two", "laplace(dim: 2)", "uniform(-1, 1, dim: 2)", "checkerboard()", "moons(noise: 0.05)"] {
+        let r = experiment(&spec(right, target, "nll"));
+        assert_eq!(metric(&r, "nll").note, None, "{target}");
+    }
+}
+
 #[test]
 fn gaps_of_distribution_functions() {
     assert_eq!(kolmogorov_smirnov(&[1.0, 2.0], &[3.0, 4.0]), Ok(1.0));

@@ -80,7 +80,7 @@ pub fn zero_divergence(span: Span) -> Diagnostic {
         span,
         "asks for the log-density of its flow",
     )
-    .help("a flow without divergence keeps volume (Liouville): it cannot turn the source into another density; let every component of the field depend on its own coordinate")
+    .help("a flow without divergence keeps volume (Liouville): it moves the values of the density about and changes none of them; let every component of the field depend on its own coordinate")
 }
 
 /// `E0403`: `diff` in a vector.
