@@ -102,23 +102,42 @@ fn evaluate(which: &Which, more: &str, wanted: &Wanted<'_>) -> Result<Drawn, u8>
     })
 }
 
-/// Writes rows by the ending of the file's name: an array of numpy, or a table with these names over its columns.
-fn write(out: &Path, shape: &[usize], values: &[f64], names: &dyn Fn(usize) -> String) -> Result<(), u8> {
-    let width = shape.get(1).copied().unwrap_or(1);
+/// How rows are written.
+#[derive(Clone, Copy)]
+enum Layout {
+    /// An array of numpy.
+    Npy,
+    /// A table with this between its cells.
+    Table(u8),
+}
+
+/// What the ending of a file's name asks for; looked at before anything is computed.
+fn layout(out: &Path) -> Result<Layout, u8> {
     let ending = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let separator = match ending.as_str() {
-        "npy" => None,
-        "csv" => Some(b','),
-        "tsv" => Some(b'\t'),
+    match ending.as_str() {
+        "npy" => Ok(Layout::Npy),
+        "csv" => Ok(Layout::Table(b',')),
+        "tsv" => Ok(Layout::Table(b'\t')),
         _ => {
             let d = Diagnostic::bare(Code::CannotWrite, format!("`{}` does not say what to write", out.display()));
             complain(&d.help("name a file that ends in .npy, .csv or .tsv"));
-            return Err(SPEC);
+            Err(SPEC)
         }
-    };
-    let written = match separator {
-        None => checkpoint::write_npy(out, shape, values),
-        Some(delimiter) => checkpoint::replace(out, |w| {
+    }
+}
+
+/// Writes rows; a table has these names over its columns.
+fn write(
+    out: &Path,
+    layout: Layout,
+    shape: &[usize],
+    values: &[f64],
+    names: &dyn Fn(usize) -> String,
+) -> Result<(), u8> {
+    let width = shape.get(1).copied().unwrap_or(1);
+    let written = match layout {
+        Layout::Npy => checkpoint::write_npy(out, shape, values),
+        Layout::Table(delimiter) => checkpoint::replace(out, |w| {
             let mut table = csv::WriterBuilder::new().delimiter(delimiter).from_writer(w);
             table.write_record((0..width).map(names))?;
             values.chunks(width).try_for_each(|row| table.write_record(row.iter().map(f64::to_string)))?;
@@ -134,8 +153,9 @@ fn write(out: &Path, shape: &[usize], values: &[f64], names: &dyn Fn(usize) -> S
 /// `flowc sample`
 pub fn sample(args: &SampleArgs) -> ExitCode {
     let wanted = Wanted::Samples { count: args.n.map(|n| n as usize), draw: args.draw };
-    let outcome = evaluate(&args.which, "", &wanted).and_then(|d| {
-        write(&args.out, &[d.rows, d.width], &d.values, &|k| format!("x{k}"))?;
+    let outcome = layout(&args.out).and_then(|layout| {
+        let d = evaluate(&args.which, "", &wanted)?;
+        write(&args.out, layout, &[d.rows, d.width], &d.values, &|k| format!("x{k}"))?;
         println!("{} samples of {} numbers in {}", number::count(d.rows as u64), d.width, args.out.display());
         if let [first, rest @ ..] = d.classes.as_slice() {
             let all = rest.iter().fold(first.to_string(), |all, c| format!("{all}, {c}"));
@@ -159,8 +179,9 @@ pub fn density(args: &DensityArgs) -> ExitCode {
     let n = values.len() / width;
     let wanted = Wanted::Density { points: &values, width };
     // A run that evaluates no likelihood is asked for one.
-    let outcome = evaluate(&args.which, "\nevaluate [nll(count: 1)]\n", &wanted).and_then(|d| {
-        write(&args.out, &[n], &d.values, &|_| "log_density".to_owned())?;
+    let outcome = layout(&args.out).and_then(|layout| {
+        let d = evaluate(&args.which, "\nevaluate [nll(count: 1)]\n", &wanted)?;
+        write(&args.out, layout, &[n], &d.values, &|_| "log_density".to_owned())?;
         let s = Summary::of(&d.values);
         let mean = if n > 1 { number::with_error(s.mean, s.error()) } else { number::plain(s.mean) };
         println!("mean log-density {mean} nats at {} points, in {}", number::count(n as u64), args.out.display());

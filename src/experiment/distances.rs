@@ -40,6 +40,9 @@ fn distance(
     let d = sets.dim;
     let available = (sets.x.len() / d).min(sets.target.len() / d);
     let size = extent.points.unwrap_or(size).min(available);
+    if size == 0 {
+        return Err(fault(name, &MetricError::TooFew { samples: 0, needed: 1 }));
+    }
     let repetitions = repetitions(available, size, extent);
     let truths = sets.target.len() / d;
     let mut values = Vec::new();
@@ -100,6 +103,15 @@ fn of_class(set: &[f64], labels: &[u32], dim: usize, class: u32) -> Vec<f64> {
     rows.flat_map(|(row, _)| row).copied().collect()
 }
 
+/// Rows of the target that a class is judged by at least.
+pub const LEAST_ROWS: usize = 4;
+
+/// `who` has, or have, fewer.
+pub fn few_rows(who: &str) -> Diagnostic {
+    let cure = "leave it out with `labels: [...]`, or split off more rows for the test";
+    Diagnostic::bare(Code::MeaninglessMetric, format!("{who} fewer than {LEAST_ROWS} rows to judge by")).help(cure)
+}
+
 /// A distance for each class by itself, and their mean.
 pub fn by_label(name: &str, sets: &Sets, seed: u64, extent: Extent, out: &mut Metric) -> Result<(), Diagnostic> {
     let [of_x, of_target, of_other] = &sets.labels;
@@ -113,10 +125,8 @@ pub fn by_label(name: &str, sets: &Sets, seed: u64, extent: Extent, out: &mut Me
             other: of_class(&sets.other, of_other, sets.dim, class),
             ..sets.clone()
         };
-        if own.target.len() < 4 * sets.dim || own.x.is_empty() {
-            let message = format!("`{name}` by label: class {class} has fewer than 4 rows to judge by");
-            let cure = "leave it out with `labels: [...]`, or split off more rows for the test";
-            return Err(Diagnostic::bare(Code::MeaninglessMetric, message).help(cure));
+        if own.target.len() < LEAST_ROWS * sets.dim || own.x.is_empty() {
+            return Err(few_rows(&format!("`{name}` by label: class {class} has")));
         }
         let mut part = Metric::default();
         of_samples(name, &own, seed, extent, &mut part)?;
@@ -144,19 +154,20 @@ pub fn of_samples(name: &str, sets: &Sets, seed: u64, extent: Extent, out: &mut 
     let all = (sets.x.len() / sets.dim).min(sets.target.len() / sets.dim / halves);
     let mut rng = Stream::new(seed, "metric directions", 0);
     let measure = |size: usize, f: &mut Distance<'_>| distance(name, sets, size, extent, f);
+    let share = (all / REPETITIONS).max(1);
     let (value, floor, size) = match name {
         "wasserstein2" => measure(EXACT, &mut |a, b| metrics::wasserstein2(a, b))?,
         "wasserstein1" => measure(EXACT, &mut |a, b| metrics::wasserstein1(a, b))?,
         "sliced_wasserstein2" => {
             let directions = metrics::directions(sets.dim, DIRECTIONS, &mut rng);
-            measure(all / REPETITIONS, &mut |a, b| metrics::sliced_wasserstein2(a, b, directions.view()))?
+            measure(share, &mut |a, b| metrics::sliced_wasserstein2(a, b, directions.view()))?
         }
         "energy_distance" => measure(EXACT, &mut |a, b| metrics::energy_distance(a, b))?,
         "mmd" => {
             let widths = Bandwidths::Fixed(MMD_BANDWIDTHS.to_vec());
             measure(EXACT, &mut |a, b| metrics::mmd(a, b, &widths))?
         }
-        _ => measure(all / REPETITIONS, &mut |a, b| metrics::frechet(a, b))?,
+        _ => measure(share, &mut |a, b| metrics::frechet(a, b))?,
     };
     out.value = value.mean;
     out.standard_error = (value.count > 1).then(|| value.error());

@@ -272,6 +272,9 @@ pub fn metric<T: Real>(
             };
             let some;
             let sets = match sets.of_same_classes() {
+                Some(s) if s.target.len() < distances::LEAST_ROWS * s.dim => {
+                    return Err(distances::few_rows(&format!("`{}`: the classes that are generated have", m.name)));
+                }
                 Some(s) => {
                     some = s;
                     &some
@@ -294,7 +297,6 @@ pub fn metric<T: Real>(
             };
             let q = log(density, n, 0)?;
             let p = own.as_ref().map(|c| log(c, n, 0)).transpose()?;
-            out.note = own.as_ref().map(|c| averages::mass(c, sets, seed)).transpose()?.flatten();
             if !density.program().draws.is_empty() {
                 // The same points with other probes: half the mean square of the difference is the variance of one estimate.
                 let again = log(density, n.min(TWICE), 1)?;
@@ -313,6 +315,7 @@ pub fn metric<T: Real>(
                 };
                 (out.value, out.standard_error) = (s.mean, Some(s.error()));
                 (out.floor, out.floor_name) = (Some(0.0), Some("exact match".into()));
+                out.note = own.as_ref().map(|c| averages::mass(c, sets, seed)).transpose()?.flatten();
             } else {
                 let s = Summary::of(&q.iter().map(|q| -q / unit).collect::<Vec<_>>());
                 (out.value, out.standard_error) = (s.mean, Some(s.error()));
@@ -321,6 +324,10 @@ pub fn metric<T: Real>(
                     (None, Some(own)) => averages::entropy(own, sets, seed)?,
                     (None, None) => None,
                 };
+                // The quadrature gives an entropy only where the mass is one.
+                if let (None, Some(own)) = (exact, own) {
+                    out.note = averages::mass(own, sets, seed)?;
+                }
                 if let Some(h) = exact {
                     (out.floor, out.floor_sd) = (Some(h / unit), Some(0.0));
                     out.floor_name = Some("entropy of the target".into());

@@ -189,10 +189,8 @@ fn velocity<T: Real>(
     let at = |(lo, hi): (f64, f64), i: usize| lo + (hi - lo) * i as f64 / (GRID - 1) as f64;
     let points: Vec<T> = (0..GRID * GRID).flat_map(|i| [at(rx, i % GRID), at(ry, i / GRID)]).map(T::from_f64).collect();
     // Of several classes the first.
-    let class = vec![sets.labels[0].first().copied().unwrap_or(0); GRID * GRID];
-    if let Some(c) = sets.labels[0].first() {
-        cell.field_class = Some(sets.class_name(*c));
-    }
+    let class: Vec<u32> = sets.labels[0].first().copied().into_iter().collect();
+    cell.field_class = class.first().map(|c| sets.class_name(*c));
     for k in 0..5 {
         let t = horizon * k as f64 / 4.0;
         let times = vec![T::from_f64(t); GRID * GRID];

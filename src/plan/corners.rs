@@ -7,7 +7,7 @@ use super::lint_errors as errors;
 use crate::diag::Diagnostic;
 use crate::ir::{Dag, Deriv, NodeId, Op, Program, UnaryFn, reachable};
 use crate::source::Span;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// `W0504`: a function with a corner under a divergence or a second derivative.
 pub fn corner(program: &Program, at: Span) -> Option<Diagnostic> {
@@ -49,16 +49,16 @@ fn moving(dag: &Dag, wrt: &[NodeId], inside: &[bool]) -> Vec<bool> {
 fn pointwise_top(dag: &Dag, c: NodeId, moves: &[bool]) -> Option<NodeId> {
     let cornered = matches!(dag.op(c), Op::Max(..) | Op::Min(..) | Op::Select(..) | Op::Unary(UnaryFn::Abs, _));
     let base = argument(dag, c, moves).filter(|_| cornered)?;
-    let mut inside: HashMap<NodeId, ()> = HashMap::from([(base, ())]);
+    let mut inside = HashSet::from([base]);
     let mut top = None;
     for id in dag.ids().filter(|id| *id > base && moves[id.0 as usize] && is_pointwise(dag, *id)) {
         let (mut all, mut any) = (true, false);
         dag.op(id).for_each_operand(|a| {
-            any |= inside.contains_key(&a);
-            all &= inside.contains_key(&a) || dag.as_constant(a).is_some();
+            any |= inside.contains(&a);
+            all &= inside.contains(&a) || dag.as_constant(a).is_some();
         });
         if any && all {
-            inside.insert(id, ());
+            inside.insert(id);
             if id >= c {
                 top = Some(id);
             }

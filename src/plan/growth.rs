@@ -56,6 +56,9 @@ pub fn growth(velocity: &Program, at: Span, own: impl Fn(Span) -> bool) -> Optio
         sizes.fold(0.0, f64::max)
     };
     let near = most(1e4);
+    if near == 0.0 {
+        return None;
+    }
     let power = if near.is_infinite() { f64::INFINITY } else { (most(1e6) / near).log10() / 2.0 };
     (power > 1.2).then(|| errors::growth(velocity.dag.node(v).span.filter(|s| own(*s)), at, power))
 }

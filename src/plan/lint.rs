@@ -1,5 +1,5 @@
-//! What runs, but hardly as meant: exact traces that cost too much,
-//! parameters that no gradient reaches, learning rates that are zero.
+//! What runs, but hardly as meant: exact traces that cost too much, parameters that no gradient reaches, learning rates that are
+//! zero or multiplied with another.
 //!
 //! Programs of a plan -> warnings. Numbers are probed with fixed points, so the same spec always says the same. Deliberately
 //! absent: what is certainly wrong (`feasible`).

@@ -109,15 +109,26 @@ fn coefficient(
 }
 
 fn at(p: &Program, t: f64) -> (f64, f64) {
-    with_draws(p, t, 0.5)
+    with_draw(p, t, None, 0.5)
 }
 
-/// Value and rate where every raw draw is this number.
-fn with_draws(p: &Program, t: f64, draw: f64) -> (f64, f64) {
+/// How far a path moves with its draws, each for itself: a normal draw moves it by its coefficient; of others the slope is near
+/// that of their deviation.
+fn noise(p: &Program, t: f64) -> f64 {
+    let drawn = p.dag.ids().filter(|id| matches!(p.dag.op(*id), Op::Draw(_)));
+    let slope = |id: NodeId| 2.0 * (with_draw(p, t, Some(id), 0.75).0 - with_draw(p, t, Some(id), 0.25).0);
+    drawn.map(slope).fold(0.0, f64::hypot)
+}
+
+/// Value and rate where one raw draw is this number, and the others 1/2.
+fn with_draw(p: &Program, t: f64, one: Option<NodeId>, value: f64) -> (f64, f64) {
     let roots: Vec<NodeId> = p.outputs.iter().map(|(_, n)| *n).collect();
     let leaf = |id: NodeId| match p.dag.op(id) {
         Op::Input(_) => Some(vec![t]),
-        Op::Draw(_) => Some(vec![draw; p.dag.shape(id).iter().product()]),
+        Op::Draw(_) => {
+            let draw = if one == Some(id) { value } else { 0.5 };
+            Some(vec![draw; p.dag.shape(id).iter().product()])
+        }
         _ => None,
     };
     match crate::ir::eval::evaluate::<f64>(&p.dag, &roots, leaf) {
@@ -147,11 +158,7 @@ fn check(elab: &mut Elaborator<'_>, path: &Value, times: (f64, f64), span: Span)
     else {
         return Ok(None);
     };
-    let mix = |t: f64| {
-        // A normal draw moves it by its coefficient; of others the slope is near that of their deviation.
-        let noise = with_draws(&of_draws, t, 0.75).0 - with_draws(&of_draws, t, 0.25).0;
-        Mix { x0: at(&of0, t).0, x1: at(&of1, t).0, noise: 2.0 * noise.abs() }
-    };
+    let mix = |t: f64| Mix { x0: at(&of0, t).0, x1: at(&of1, t).0, noise: noise(&of_draws, t) };
     let (at0, at1) = (mix(0.0), mix(1.0));
     let miss = [at0.x0 - 1.0, at0.x1, at0.noise, at1.x0, at1.x1 - 1.0, at1.noise]
         .into_iter()

@@ -46,6 +46,26 @@ fn velocities_that_outgrow_the_state_are_told_and_no_others() {
     }
 }
 
+/// Every draw counts for itself: noise does not hide in a difference, and what vanishes at both ends is no noise there.
+#[test]
+fn noise_at_the_ends_of_a_path_is_told() {
+    let code = |noise: &str| {
+        let text = format!(
+            "source = normal(dim: 2)\ntarget = moons\nfield v(x, t) = mlp(concat(x, t), hidden: [8], out: dim(x))\n\
+             path p(x0, x1, t) {{\n  draw a ~ normal(dim: dim(x0))\n  draw b ~ normal(dim: dim(x0))\n  \
+             (1 - t) * x0 + t * x1 + {noise}\n}}\n\
+             train {{ objective: flow_matching(v, p), steps: 10 }}\n"
+        );
+        let (messages, _) = check_text("spec.flow", &text);
+        let of_ends = |c: &Code| matches!(c, Code::PathMissesStart | Code::PathMissesEnd | Code::PathNearMiss);
+        messages.iter().map(|d| d.code).find(of_ends)
+    };
+    assert_eq!(code("2 * (a - b)"), Some(Code::PathMissesStart));
+    assert_eq!(code("t * a + 0 * b"), Some(Code::PathMissesEnd));
+    assert_eq!(code("0.05 * (a - b)"), Some(Code::PathNearMiss));
+    assert_eq!(code("t * (1 - t) * (a + 3 * b)"), None);
+}
+
 fn cornered(function: &str) -> bool {
     let spec = format!(
         "source = normal(dim: 2)\ntarget = moons\nfn bent(z) = {function}\n\

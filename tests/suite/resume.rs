@@ -271,6 +271,40 @@ evaluate [wasserstein2, wasserstein2(labels: \"c\"), nll]
     assert!(o.status.success() && text(&o).contains("spec · seed 0"), "{}", text(&o));
 }
 
+/// Too few samples, or too few rows of a class to judge by, end a metric in a message.
+#[test]
+fn metrics_of_few_samples_end_in_numbers_or_in_a_message() {
+    let told = |place: &Place, what: &str| {
+        let o = place.flowc(&["run", "spec.flow", "--out", what, "--quiet"]);
+        let said = text(&o);
+        match o.status.code() {
+            Some(0) => {}
+            Some(2) => assert!(said.contains("E0604") && said.contains("cannot be computed"), "{what}: {said}"),
+            other => panic!("{what} ends with {other:?}: {said}"),
+        }
+        o.status.code()
+    };
+    for metric in ["frechet", "sliced_wasserstein2", "wasserstein2", "energy_distance", "mmd"] {
+        for n in [1, 2, 3, 6] {
+            let place = Place::new(&format!(
+                "source = normal(dim: 2)\ntarget = moons\ngenerate {{ sampler: source, count: {n} }}\nevaluate [{metric}]\n"
+            ));
+            let code = told(&place, &format!("{metric}-{n}"));
+            assert_eq!(code, Some(if metric == "frechet" && n < 6 { 2 } else { 0 }), "{metric} of {n}");
+        }
+    }
+    let place = Place::new(
+        "data = file(\"x.csv\", label: \"k\", split: [0.8, 0, 0.2])\nsource = normal(dim: 2)\ntarget = data\n\
+         field v(x, t | y: class[3]) = mlp(concat(x, t, embed(y, 4)), hidden: [8], out: dim(x))\n\
+         train { objective: flow_matching(v, straight), steps: 5, batch: 8 }\n\
+         generate { sampler: flow(v), labels: \"c\", count: 20 }\nevaluate [wasserstein2]\n",
+    );
+    let row = |k: usize| format!("{k},1,{}\n", if k == 0 { "c" } else { ["a", "b"][k % 2] });
+    std::fs::write(place.path("x.csv"), format!("u,v,k\n{}", (0..60).map(row).collect::<String>())).expect("data");
+    let o = place.flowc(&["run", "spec.flow", "--quiet"]);
+    assert!(o.status.code() == Some(2) && text(&o).contains("fewer than 4 rows"), "{}", text(&o));
+}
+
 /// Data that lie on the disk, changed, cut or removed.
 #[test]
 fn a_run_knows_its_data() {
