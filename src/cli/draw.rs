@@ -1,18 +1,20 @@
 //! `flowc sample`, `flowc density`: a trained law, used.
 //!
-//! A run folder -> samples or log-densities as .npy, with the parameters of its checkpoint. Deliberately absent: training.
+//! A run folder -> samples or log-densities, with the parameters of its checkpoint; which arm, stage and seed they are of is said
+//! on stderr. Deliberately absent: training; the forms of files (see `rows`).
 
+use super::rows::{Layout, Rows};
 use super::run::Machine;
 use super::started::{self, Started};
-use super::{Format, RUN, SPEC, complain, print_all};
+use super::{Fault, Format, RUN, SPEC, complain, print_all};
 use crate::data;
 use crate::diag::{Code, Diagnostic};
 use crate::elaborate::set_errors;
 use crate::experiment::{self, Drawn, Wanted};
 use crate::folder;
 use crate::numeric::stats::Summary;
+use crate::plan::RunPlan;
 use crate::report::number;
-use crate::run::checkpoint;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 pub struct Which {
     /// The run: its folder, its id, or its spec's name (the newest run)
     run: PathBuf,
-    /// The arm of a comparison; a,b means both labels [default: the first]
+    /// The arm of a comparison, or a stage; a,b means both labels [default: the first arm, its last stage]
     #[arg(long, value_name = "LABEL")]
     arm: Option<String>,
     /// The seed of the training [default: the first]
@@ -46,7 +48,8 @@ pub struct SampleArgs {
     /// Which samples: 0 are those of the run itself, 1, 2, ... are others
     #[arg(long, value_name = "K", default_value_t = 0)]
     draw: u64,
-    /// Where they go: float64 rows (.npy), or a table (.csv, .tsv)
+    /// Where they go: float64 rows (.npy, .npz), or a table (.csv, .tsv); classes go into a column or array `label`
+    /// (.npy: a file FILE.label.npy beside it)
     #[arg(short, long, value_name = "FILE", default_value = "samples.npy")]
     out: PathBuf,
 }
@@ -59,7 +62,7 @@ pub struct DensityArgs {
     /// Points: a .npy array, or any file of data that a spec may read; one row a point, behind its coordinates
     /// the number of its class where the density is that given a class
     points: PathBuf,
-    /// Where log-densities go, in nats: .npy, .csv or .tsv
+    /// Where log-densities go, in nats: .npy, .npz, .csv or .tsv
     #[arg(short, long, value_name = "FILE", default_value = "density.npy")]
     out: PathBuf,
 }
@@ -78,92 +81,95 @@ fn evaluate(which: &Which, more: &str, wanted: &Wanted<'_>) -> Result<Drawn, u8>
         print_all(&compiled, Format::Text);
         return Err(SPEC);
     };
-    let arm = match &which.arm {
-        None => 0,
-        Some(label) => {
-            let only = plan.clone().only(std::slice::from_ref(label)).map_err(|d| refuse(&d, SPEC))?;
-            let last = only.arms.iter().rfind(|a| label.split(',').all(|l| a.labels.iter().any(|o| o == l.trim())));
-            plan.arms.iter().position(|a| last.is_some_and(|l| l.labels == a.labels)).unwrap_or(0)
-        }
-    };
-    // Of stages without a word about them the last.
-    let arm = if which.arm.is_none() && !plan.stages.is_empty() { plan.stages.len() - 1 } else { arm };
-    let seed = which.seed.unwrap_or(plan.seeds[0]);
-    if !plan.seeds.contains(&seed) {
-        let known: Vec<String> = plan.seeds.iter().map(u64::to_string).collect();
-        let d = Diagnostic::bare(Code::BadValue, format!("the run has no seed {seed}"));
-        return Err(refuse(&d.help(format!("its seeds are {}", known.join(", "))), SPEC));
-    }
+    let law = Law::of(&plan, which).map_err(|d| refuse(&d, SPEC))?;
+    eprintln!("{}", law.said(&plan));
     let options = which.machine.options(started.interpret).map_err(|d| refuse(&d, SPEC))?;
     let run = experiment::Finished { path: &path, hash: &started.hash };
-    experiment::evaluate(&plan, arm, seed, &run, options, wanted).map_err(|d| {
+    experiment::evaluate(&plan, law.arm, law.seed, &run, options, wanted).map_err(|d| {
         super::run::complain_in(&d, &compiled.sources);
         RUN
     })
 }
 
-/// How rows are written.
-#[derive(Clone, Copy)]
-enum Layout {
-    /// An array of numpy.
-    Npy,
-    /// A table with this between its cells.
-    Table(u8),
+/// The law of a run that is meant.
+struct Law {
+    /// Of the plan's arms.
+    arm: usize,
+    seed: u64,
+    /// How many arms the words fit, stages of one counted once.
+    arms: usize,
 }
 
-/// What the ending of a file's name asks for; looked at before anything is computed.
-fn layout(out: &Path) -> Result<Layout, u8> {
-    let ending = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    match ending.as_str() {
-        "npy" => Ok(Layout::Npy),
-        "csv" => Ok(Layout::Table(b',')),
-        "tsv" => Ok(Layout::Table(b'\t')),
-        _ => {
-            let d = Diagnostic::bare(Code::CannotWrite, format!("`{}` does not say what to write", out.display()));
-            complain(&d.help("name a file that ends in .npy, .csv or .tsv"));
-            Err(SPEC)
+impl Law {
+    /// What `--arm` and `--seed` name: of several arms the first, of stages the last.
+    fn of(plan: &RunPlan, which: &Which) -> Fault<Law> {
+        let fits = plan.bearing(which.arm.as_slice(), "--arm")?;
+        let first = fits.iter().position(|f| *f).unwrap_or(0);
+        let next = |i: usize| (i + 1 < plan.arms.len() && follows(plan, i + 1)).then_some(i + 1);
+        let stages = std::iter::successors(Some(first), |i| next(*i));
+        let arm = stages.filter(|i| fits[*i]).last().unwrap_or(first);
+        let group = |i: usize| (0..=i).filter(|j| !follows(plan, *j)).count();
+        let mut groups: Vec<usize> = (0..fits.len()).filter(|i| fits[*i]).map(group).collect();
+        groups.dedup();
+        let seed = which.seed.unwrap_or(plan.seeds[0]);
+        if !plan.seeds.contains(&seed) {
+            let known: Vec<String> = plan.seeds.iter().map(u64::to_string).collect();
+            let d = Diagnostic::bare(Code::BadValue, format!("the run has no seed {seed}"));
+            return Err(Box::new(d.help(format!("its seeds are {}", known.join(", ")))));
         }
+        Ok(Law { arm, seed, arms: groups.len() })
+    }
+
+    /// One line: whose law it is, and how many others the same words could mean.
+    fn said(&self, plan: &RunPlan) -> String {
+        let a = &plan.arms[self.arm];
+        let (own, stage) = a.labels.split_at(a.labels.len() - usize::from(a.stage.is_some()));
+        let own = (!own.is_empty()).then(|| format!("arm {}", own.join(", ")));
+        let stage = stage.first().map(|s| format!("stage {s}"));
+        let seed = format!("seed {}", self.seed);
+        let parts: Vec<String> = own.into_iter().chain(stage).chain([seed]).collect();
+        let others = match self.arms {
+            0 | 1 => String::new(),
+            n => format!(" (the first of {n} arms: `--arm` names another)"),
+        };
+        format!("of {}{others}", parts.join(", "))
     }
 }
 
-/// Writes rows; a table has these names over its columns.
-fn write(
-    out: &Path,
-    layout: Layout,
-    shape: &[usize],
-    values: &[f64],
-    names: &dyn Fn(usize) -> String,
-) -> Result<(), u8> {
-    let width = shape.get(1).copied().unwrap_or(1);
-    let written = match layout {
-        Layout::Npy => checkpoint::write_npy(out, shape, values),
-        Layout::Table(delimiter) => checkpoint::replace(out, |w| {
-            let mut table = csv::WriterBuilder::new().delimiter(delimiter).from_writer(w);
-            table.write_record((0..width).map(names))?;
-            values.chunks(width).try_for_each(|row| table.write_record(row.iter().map(f64::to_string)))?;
-            table.flush()
-        }),
+/// Whether an arm is a later stage of the one before it.
+fn follows(plan: &RunPlan, arm: usize) -> bool {
+    plan.arms[arm].stage.is_some_and(|s| s > 0)
+}
+
+/// Evaluates and writes; the exit code.
+fn go(which: &Which, out: &Path, more: &str, wanted: &Wanted<'_>, say: impl FnOnce(&Drawn, &str)) -> ExitCode {
+    let refuse = |d: &Diagnostic, code: u8| {
+        complain(d);
+        code
     };
-    written.map_err(|d| {
-        complain(&d.help("name another place with `-o FILE`"));
-        RUN
-    })
+    let outcome = Layout::of(out).map_err(|d| refuse(&d, SPEC)).and_then(|layout| {
+        let d = evaluate(which, more, wanted)?;
+        let (name, shape) = match wanted {
+            Wanted::Samples { .. } => ("x", vec![d.rows, d.width]),
+            Wanted::Density { .. } => ("log_density", vec![d.rows]),
+        };
+        let rows = Rows { name, shape: &shape, values: &d.values, classes: &d.classes, names: &d.names };
+        let read = rows.write(out, layout).map_err(|d| refuse(&d, RUN))?;
+        say(&d, &read);
+        Ok(())
+    });
+    ExitCode::from(outcome.err().unwrap_or(0))
 }
 
 /// `flowc sample`
 pub fn sample(args: &SampleArgs) -> ExitCode {
     let wanted = Wanted::Samples { count: args.n.map(|n| n as usize), draw: args.draw };
-    let outcome = layout(&args.out).and_then(|layout| {
-        let d = evaluate(&args.which, "", &wanted)?;
-        write(&args.out, layout, &[d.rows, d.width], &d.values, &|k| format!("x{k}"))?;
+    go(&args.which, &args.out, "", &wanted, |d, read| {
         println!("{} samples of {} numbers in {}", number::count(d.rows as u64), d.width, args.out.display());
-        if let [first, rest @ ..] = d.classes.as_slice() {
-            let all = rest.iter().fold(first.to_string(), |all, c| format!("{all}, {c}"));
-            println!("classes of the rows, in turn: {all}");
+        if !d.classes.is_empty() {
+            println!("with their classes; a spec reads both by {read}");
         }
-        Ok(())
-    });
-    ExitCode::from(outcome.err().unwrap_or(0))
+    })
 }
 
 /// `flowc density`
@@ -176,18 +182,13 @@ pub fn density(args: &DensityArgs) -> ExitCode {
         }
     };
     let (values, width) = points;
-    let n = values.len() / width;
     let wanted = Wanted::Density { points: &values, width };
     // A run that evaluates no likelihood is asked for one.
-    let outcome = layout(&args.out).and_then(|layout| {
-        let d = evaluate(&args.which, "\nevaluate [nll(count: 1)]\n", &wanted)?;
-        write(&args.out, layout, &[n], &d.values, &|_| "log_density".to_owned())?;
+    go(&args.which, &args.out, "\nevaluate [nll(count: 1)]\n", &wanted, |d, _| {
         let s = Summary::of(&d.values);
-        let mean = if n > 1 { number::with_error(s.mean, s.error()) } else { number::plain(s.mean) };
-        println!("mean log-density {mean} nats at {} points, in {}", number::count(n as u64), args.out.display());
-        Ok(())
-    });
-    ExitCode::from(outcome.err().unwrap_or(0))
+        let mean = if d.rows > 1 { number::with_error(s.mean, s.error()) } else { number::plain(s.mean) };
+        println!("mean log-density {mean} nats at {} points, in {}", number::count(d.rows as u64), args.out.display());
+    })
 }
 
 /// The rows of a file and how many numbers each has.

@@ -6,8 +6,10 @@
 mod draw;
 mod emit;
 mod format;
+mod joined;
 pub mod library;
 mod new;
+mod rows;
 mod run;
 mod runs;
 mod started;

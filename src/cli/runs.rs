@@ -3,13 +3,14 @@
 //! Run folders -> lists, tables, pages. Invariants: a run at work is never touched; nothing is removed without `--yes`.
 //! Deliberately absent: anything that trains or samples.
 
+use super::joined::joined;
 use super::started;
-use super::{RUN, SPEC, complain};
+use super::{RUN, SPEC, complain, put, terminal_width};
 use crate::diag::{Code, Diagnostic};
 use crate::folder;
+use crate::report::html;
 use crate::report::number;
-use crate::report::record::{Axis, RunRecord};
-use crate::report::{html, summary};
+use crate::report::record::RunRecord;
 use crate::term;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -101,70 +102,6 @@ pub fn read(path: &Path) -> super::Fault<RunRecord> {
     RunRecord::from_json(&text).map_err(|e| bad(format!("is no record: {e}"), "run the spec again"))
 }
 
-/// Several runs as arms of one comparison.
-fn joined(runs: &[PathBuf]) -> super::Fault<RunRecord> {
-    let mut out = RunRecord::default();
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut records: Vec<RunRecord> = Vec::new();
-    for word in runs {
-        let path = started::find(Some(word))?;
-        let place = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if paths.contains(&place) {
-            let message = format!("`{}` is named twice: it is {}", word.display(), path.display());
-            let help = "the name of a spec means its newest run; `flowc runs list` shows the ids of all";
-            return Err(Box::new(Diagnostic::bare(Code::BadValue, message).help(help)));
-        }
-        paths.push(place);
-        records.push(read(&path)?);
-    }
-    let names: Vec<String> = records.iter().map(|r| r.name.clone()).collect();
-    let labels = called(&names, &paths);
-    for (record, label) in records.iter_mut().zip(labels) {
-        for mut cell in std::mem::take(&mut record.cells) {
-            let own = std::mem::take(&mut cell.labels);
-            cell.labels = vec![[vec![label.clone()], own].concat().join(", ")];
-            out.cells.push(cell);
-        }
-        out.seeds.extend(record.seeds.iter().filter(|s| !out.seeds.contains(s)).copied().collect::<Vec<_>>());
-        out.seconds += record.seconds;
-        out.spec += &format!("// {label}\n{}\n", record.spec);
-    }
-    if let Some(first) = records.into_iter().next() {
-        (out.schema, out.flowc, out.started) = (first.schema, first.flowc, first.started);
-        (out.precision, out.environment) = (first.precision, first.environment);
-    }
-    out.name = "comparison".into();
-    out.reproduce =
-        format!("flowc runs compare {}", runs.iter().map(|r| r.display().to_string()).collect::<Vec<_>>().join(" "));
-    let arms = summary::arms(&out).into_iter().map(|a| a.label).collect();
-    out.axes = vec![Axis { name: "run".into(), labels: arms }];
-    Ok(out)
-}
-
-/// What runs are called beside each other: their specs; if two have one spec, it and what tells their folders apart.
-fn called(names: &[String], paths: &[PathBuf]) -> Vec<String> {
-    let distinct = |all: &[String]| all.iter().enumerate().all(|(i, a)| !a.is_empty() && !all[..i].contains(a));
-    if distinct(names) {
-        return names.to_vec();
-    }
-    let folder = |p: &PathBuf| p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let folders: Vec<String> = paths.iter().map(folder).collect();
-    let parts: Vec<Vec<&str>> = folders.iter().map(|f| f.split('-').collect()).collect();
-    let shared = |k: usize| parts.iter().all(|p| p.get(k) == parts[0].get(k));
-    let own: Vec<String> = parts
-        .iter()
-        .map(|p| p.iter().enumerate().filter(|(k, _)| !shared(*k)).map(|(_, s)| *s).collect::<Vec<_>>().join("-"))
-        .collect();
-    let alike = names.iter().all(|n| n == &names[0]);
-    let label = |own: &[String]| -> Vec<String> {
-        names.iter().zip(own).map(|(n, o)| if alike { o.clone() } else { format!("{n} {o}") }).collect()
-    };
-    [label(&own), label(&folders)]
-        .into_iter()
-        .find(|l| distinct(l))
-        .unwrap_or_else(|| paths.iter().map(|p| p.display().to_string()).collect())
-}
-
 /// A run folder and what is known of it.
 struct Run {
     spec: String,
@@ -223,13 +160,30 @@ fn list(base: &Path) -> super::Fault<()> {
         println!("no run in `{}`", base.display());
         return Ok(());
     }
-    let width = all.iter().map(|r| r.spec.chars().count()).max().unwrap_or(4).max(4);
-    println!("{:width$}  {:26}  {:8}  {:>8}  expectations", "spec", "run", "state", "time");
+    let mut rows = vec![["spec", "run", "state", "time", "expectations", "set"].map(str::to_owned)];
     for run in &all {
         let (state, expects, time) = state(run);
-        println!("{}", format!("{:width$}  {:26}  {state:8}  {time:>8}  {expects}", run.spec, run.id).trim_end());
+        rows.push([run.spec.clone(), run.id.clone(), state, time, expects, started::told(&run.path).join(" ")]);
     }
+    put(&table(&rows));
     Ok(())
+}
+
+/// Columns below each other; the last cell of a row goes onto a line of its own where the terminal is too narrow.
+fn table(rows: &[[String; 6]]) -> String {
+    let count = |s: &String| s.chars().count();
+    let width = |k: usize| rows.iter().map(|r| count(&r[k])).max().unwrap_or(0);
+    let w: Vec<usize> = (0..5).map(width).collect();
+    let mut out = String::new();
+    for [spec, run, state, time, expects, set] in rows {
+        let line = format!("{spec:0$}  {run:1$}  {state:2$}  {time:>3$}  {expects:4$}", w[0], w[1], w[2], w[3], w[4]);
+        let fits = line.chars().count() + 2 + count(set) <= terminal_width();
+        let under = format!("{}\n{}{set}", line.trim_end(), " ".repeat(w[0] + 2));
+        let line = if fits { format!("{line}  {set}") } else { under };
+        out += line.trim_end();
+        out.push('\n');
+    }
+    out
 }
 
 fn clean(base: &Path, keep: usize, yes: bool) -> super::Fault<()> {

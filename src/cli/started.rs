@@ -152,6 +152,21 @@ impl Started {
     }
 }
 
+/// What a run was told beside its spec, as far as its folder says: `train.steps=100`, `only straight`.
+#[must_use]
+pub fn told(path: &Path) -> Vec<String> {
+    /// What every layout of `run.json` has.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Told {
+        set: Vec<String>,
+        only: Vec<String>,
+    }
+    let text = std::fs::read_to_string(path.join(FILE)).unwrap_or_default();
+    let told: Told = serde_json::from_str(&text).unwrap_or_default();
+    told.set.into_iter().chain(told.only.iter().map(|l| format!("only {l}"))).collect()
+}
+
 /// The files of data behind a plan.
 fn data(plan: &RunPlan) -> Vec<(String, String)> {
     let file = |s: &std::sync::Arc<Set>| match &s.rows {

@@ -67,8 +67,7 @@ impl<T: Real> Compiled<T> {
 
     /// What the classes of its draws are called, if it draws from data with named classes.
     pub fn classes(&self) -> &[String] {
-        let rows = self.program.inputs.iter().filter_map(|d| d.rows.as_ref());
-        self.store.as_ref().and_then(|s| rows.filter_map(|r| s.classes(r)).next()).unwrap_or_default()
+        self.store.as_ref().and_then(|s| s.names(&self.program)).unwrap_or_default()
     }
 
     /// The declarations behind them.

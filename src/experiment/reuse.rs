@@ -57,8 +57,10 @@ pub struct Drawn {
     pub width: usize,
     /// Row-major.
     pub values: Vec<f64>,
-    /// Samples: the classes of the rows in turn; empty if they were asked for none.
+    /// Samples: the class of each row; empty if they were asked for none.
     pub classes: Vec<u32>,
+    /// What classes are called, where the target names them.
+    pub names: Vec<String>,
 }
 
 /// Evaluates the law of an arm with the parameters that a seed ended with.
@@ -102,13 +104,15 @@ fn evaluate_in<T: Real>(
             let c = Compiled::solving(&g.sampler, backend, options.pool)?.reading(&store);
             let theta = gather(&c, &named, seed, &plan.stages);
             let n = count.unwrap_or(g.count);
-            let out = labelled(&c, &theta, Draw { seed, purpose: "sample", step: *draw }, n, &[], &labels_of(g, n))?;
+            let classes = labels_of(g, n);
+            let out = labelled(&c, &theta, Draw { seed, purpose: "sample", step: *draw }, n, &[], &classes)?;
             let x = out.output("x").ok_or_else(|| Diagnostic::bare(Code::Internal, "a sampler without samples"))?;
             Ok(Drawn {
                 rows: n,
                 width: x.values.len() / n.max(1),
                 values: x.values.iter().map(|v| v.to_f64()).collect(),
-                classes: g.labels.clone().unwrap_or_default(),
+                classes,
+                names: arm.target.as_ref().and_then(|t| store.names(t)).unwrap_or_default().to_vec(),
             })
         }
         Wanted::Density { points, width } => {
@@ -139,7 +143,7 @@ fn evaluate_in<T: Real>(
             let rows = points.len() / dim.max(1);
             let out = labelled(&c, &theta, Draw { seed, purpose: "density", step: 0 }, rows, &[&x], &labels)?;
             let values = out.outputs.first().map(|o| o.values.iter().map(|v| v.to_f64()).collect()).unwrap_or_default();
-            Ok(Drawn { rows, width: 1, values, classes: vec![] })
+            Ok(Drawn { rows, width: 1, values, classes: vec![], names: vec![] })
         }
     }
 }

@@ -128,9 +128,10 @@ impl<T: Real> Store<T> {
         Ok(Arc::new(store))
     }
 
-    /// What the classes of a set are called, if it has any.
-    pub fn classes(&self, rows: &RowsInput) -> Option<&[String]> {
-        self.sets.get(rows.set as usize)?.classes.as_deref()
+    /// What the classes of a program's draws are called, if it draws from data with named classes.
+    pub fn names(&self, program: &Program) -> Option<&[String]> {
+        let sets = program.inputs.iter().filter_map(|d| d.rows.as_ref()).filter_map(|r| self.sets.get(r.set as usize));
+        sets.filter_map(|s| s.classes.as_deref()).next()
     }
 
     /// How many rows a split of a set has.

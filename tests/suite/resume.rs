@@ -214,7 +214,43 @@ fn a_trained_run_is_sampled_and_asked_for_densities() {
     let o = place.flowc(&["sample", "run", "--arm", "trig,second"]);
     assert!(o.status.code() == Some(2) && text(&o).contains("of another spec"), "{}", text(&o));
     let o = place.flowc(&["sample", "run", "--arm", "trigg"]);
-    assert!(o.status.code() == Some(1) && text(&o).contains("trig"), "{}", text(&o));
+    assert!(
+        o.status.code() == Some(1) && text(&o).contains("labels are straight, trig, first, second"),
+        "{}",
+        text(&o)
+    );
+    let o = place.flowc(&["sample", "run", "--arm", "trig,straight"]);
+    assert!(o.status.code() == Some(1) && text(&o).contains("`--arm trig,straight`"), "{}", text(&o));
+}
+
+/// Whose law it is stands on stderr in one line: of arms the first that bears the labels, of its stages the last.
+#[test]
+fn a_sample_says_of_which_arm_stage_and_seed_it_is() {
+    let place = Place::new(&format!("seeds [3, 5]\n{}", SPEC.replace("1_500", "5")));
+    let o = place.flowc(&["run", "spec.flow", "--out", "run", "--quiet"]);
+    assert!(o.status.success(), "{}", text(&o));
+    let first = " (the first of 2 arms: `--arm` names another)\n";
+    for (more, said, own) in [
+        (&[][..], format!("of arm straight, stage second, seed 3{first}"), "straight__second__seed_3"),
+        (&["--arm", "first"], format!("of arm straight, stage first, seed 3{first}"), "straight__first__seed_3"),
+        (&["--arm", "trig"], "of arm trig, stage second, seed 3\n".into(), "trig__second__seed_3"),
+        (&["--arm", "trig,first", "--seed", "5"], "of arm trig, stage first, seed 5\n".into(), "trig__first__seed_5"),
+    ] {
+        let o = place.flowc(&[&["sample", "run", "-n", "400", "-o", "x.npz"], more].concat());
+        assert!(o.status.success(), "{}", text(&o));
+        assert_eq!(String::from_utf8_lossy(&o.stderr), said);
+        let own = place.path(&format!("run/samples-{own}.npy"));
+        let own: ndarray::Array2<f32> =
+            ndarray_npy::read_npy(&own).unwrap_or_else(|e| panic!("{}: {e}", own.display()));
+        let drawn = std::fs::File::open(place.path("x.npz")).expect("an archive");
+        let drawn: ndarray::Array2<f64> =
+            ndarray_npy::NpzReader::new(drawn).expect("an archive").by_name("x").expect("an array");
+        assert_eq!(drawn, own.mapv(f64::from), "{said}");
+        let points: String = drawn.rows().into_iter().take(3).map(|r| format!("{},{}\n", r[0], r[1])).collect();
+        std::fs::write(place.path("p.csv"), points).expect("points");
+        let o = place.flowc(&[&["density", "run", "p.csv"], more].concat());
+        assert_eq!(String::from_utf8_lossy(&o.stderr), said, "{}", text(&o));
+    }
 }
 
 /// A run whose samples are asked for by class; and the newest run, which needs no name.
@@ -240,10 +276,13 @@ evaluate [wasserstein2, wasserstein2(labels: \"c\"), nll]
     let o = place.flowc(&["run", "spec.flow", "--quiet"]);
     assert!(o.status.success(), "{}", text(&o));
     let o = place.flowc(&["sample", "spec", "-n", "40", "-o", "x.csv2.csv"]);
-    assert!(o.status.success() && text(&o).contains("in turn: 0, 2"), "{}", text(&o));
+    let read = "file(\"x.csv2.csv\", label: \"label\")";
+    assert!(o.status.success() && text(&o).contains(read), "{}", text(&o));
     let drawn = std::fs::read_to_string(place.path("x.csv2.csv")).expect("samples");
     let firsts: Vec<f64> = drawn.lines().skip(1).map(|l| l.split(',').next().unwrap().parse().unwrap()).collect();
-    assert!(drawn.starts_with("x0,x1\n") && firsts.len() == 40);
+    assert!(drawn.starts_with("x0,x1,label\n") && firsts.len() == 40);
+    assert!(drawn.lines().skip(1).zip(["a", "c"].iter().cycle()).all(|(l, k)| l.ends_with(k)), "{drawn}");
+    read_back(&place);
     // Class a lies at 0 to 1, class c at 10 to 11.
     let of = |r: usize| firsts.iter().skip(r).step_by(2).sum::<f64>() / 20.0;
     assert!(of(0) < 4.0 && of(1) > 7.0, "{drawn}");
@@ -269,6 +308,31 @@ evaluate [wasserstein2, wasserstein2(labels: \"c\"), nll]
     assert!(o.status.code() == Some(1) && text(&o).contains(".csv"), "{}", text(&o));
     let o = place.flowc(&["run", "--resume"]);
     assert!(o.status.success() && text(&o).contains("spec · seed 0"), "{}", text(&o));
+}
+
+/// What `flowc sample` wrote in each form is data with labels: the form that it prints reads samples and classes back.
+fn read_back(place: &Place) {
+    for name in ["s.csv", "s.tsv", "s.npy", "s.npz"] {
+        let o = place.flowc(&["sample", "spec", "-n", "200", "-o", name]);
+        assert!(o.status.success(), "{}", text(&o));
+        let said = text(&o);
+        let read = said.lines().find_map(|l| Some(&l[l.find("file(")?..])).unwrap_or_else(|| panic!("{said}"));
+        // Words are read as classes of their own; numbers stay what they are.
+        let (classes, at) = if name.ends_with("sv") { (2, "\"c\"") } else { (3, "2") };
+        let spec = format!(
+            "data = {read}\nsource = normal(dim: 2)\ntarget = data\n\
+             field v(x, t | y: class[{classes}]) = mlp(concat(x, t, embed(y, 4)), hidden: [8], out: dim(x))\n\
+             objective right {{\n  draw (x | y) ~ data\n  let far = if x[0] > 5 then 1 else 0\n\
+             let last = if y == {} then 1 else 0\n  minimize (far - last)^2\n}}\n\
+             train {{ objective: flow_matching(v, straight), batch: 64, steps: 5 }}\n\
+             generate {{ sampler: flow(v), solver: euler(steps: 2), labels: {at}, count: 50 }}\n\
+             evaluate [right]\nexpect right < 0.1\n",
+            classes - 1,
+        );
+        std::fs::write(place.path("back.flow"), spec).expect("a spec");
+        let o = place.flowc(&["run", "back.flow", "--out", &format!("back-{name}"), "--quiet"]);
+        assert!(o.status.success(), "{name}: {}", text(&o));
+    }
 }
 
 /// Too few samples, or too few rows of a class to judge by, end a metric in a message.
@@ -371,13 +435,28 @@ fn runs_are_listed_compared_and_cleaned() {
     }
     let list = text(&place.flowc(&["runs"]));
     assert_eq!(list.lines().filter(|l| l.starts_with("spec ") && l.contains("done")).count(), 3, "{list}");
-    let ids: Vec<String> =
-        list.lines().skip(1).filter_map(|l| l.split_whitespace().nth(1)).map(str::to_owned).collect();
+    assert!(list.lines().all(|l| l.chars().count() <= 80), "{list}");
+    let runs = list.lines().filter(|l| l.starts_with("spec ")).skip(1);
+    let ids: Vec<String> = runs.filter_map(|l| l.split_whitespace().nth(1)).map(str::to_owned).collect();
+    for (id, batch) in ids.iter().zip(["16", "17", "18"]) {
+        let said = list.split(id.as_str()).nth(1).and_then(|l| l.split("\nspec ").next()).unwrap_or_default();
+        assert!(said.contains(&format!("train.batch={batch} only trig,first")), "{list}");
+    }
     let o = place.flowc(&["runs", "compare", &ids[0], &ids[2]]);
-    // What tells one from the other is what they are called.
-    let own = ids[2].split('-').filter(|part| ids[0].split('-').all(|p| p != *part)).collect::<Vec<_>>().join("-");
+    // What tells one from the other is what they are called: what was set, not what was set alike.
     assert!(o.status.success() && text(&o).contains("wasserstein2"), "{}", text(&o));
+    assert!(["train.batch=16, trig", "train.batch=18, trig"].iter().all(|l| text(&o).contains(l)), "{}", text(&o));
+    assert!(!text(&o).contains("only trig"), "{}", text(&o));
+    // A folder that does not say how it was started is one of the spec as written; two alike have their times.
+    let folder = |id: &String| place.path(&format!("runs/spec/{id}"));
+    std::fs::rename(folder(&ids[0]).join("run.json"), place.path("kept.json")).expect("the file");
+    let o = place.flowc(&["runs", "compare", &ids[0], &ids[2]]);
+    assert!(text(&o).contains("as written, trig"), "{}", text(&o));
+    std::fs::copy(folder(&ids[1]).join("run.json"), folder(&ids[0]).join("run.json")).expect("a copy");
+    let own = ids[1].split('-').filter(|part| ids[0].split('-').all(|p| p != *part)).collect::<Vec<_>>().join("-");
+    let o = place.flowc(&["runs", "compare", &ids[0], &ids[1]]);
     assert!(!own.is_empty() && text(&o).contains(&format!("{own}, trig")), "{own}: {}", text(&o));
+    std::fs::rename(place.path("kept.json"), folder(&ids[0]).join("run.json")).expect("the file");
     let o = place.flowc(&["runs", "compare", &ids[2], "spec"]);
     assert!(o.status.code() == Some(1) && text(&o).contains("named twice"), "{}", text(&o));
     let o = place.flowc(&["report", &ids[0], &ids[1], "-o", "both.html"]);
@@ -386,11 +465,11 @@ fn runs_are_listed_compared_and_cleaned() {
     assert!(o.status.success(), "{}", text(&o));
     let o = place.flowc(&["runs", "clean", "--keep", "1"]);
     assert!(o.status.success() && text(&o).matches("would remove").count() == 2, "{}", text(&o));
-    assert_eq!(text(&place.flowc(&["runs"])).lines().count(), 4);
+    assert_eq!(text(&place.flowc(&["runs"])).lines().filter(|l| l.contains("  done  ")).count(), 3);
     let o = place.flowc(&["runs", "clean", "--keep", "1", "--yes"]);
     assert!(o.status.success(), "{}", text(&o));
     let left = text(&place.flowc(&["runs"]));
-    assert!(left.lines().count() == 2 && left.contains(&ids[2]), "{left}");
+    assert!(left.matches("  done  ").count() == 1 && left.contains(&ids[2]), "{left}");
 }
 
 #[test]
