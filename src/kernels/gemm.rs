@@ -52,11 +52,11 @@ pub(super) unsafe fn accumulate<V: Vector, const R: usize, const W: usize>(o: &O
     *acc = sums;
 }
 
-/// Vectors for the next tile of accumulators with `left` to go: 3, 2 or 1, up to 4 where rows are few; never 1 at the end
-/// of a longer run if that can be helped.
+/// Vectors for the next tile of accumulators with `left` to go: 3, 2 or 1, up to 4 where rows are so few that registers hold it
+/// and chains would wait for each other; never 1 at the end of a longer run if that can be helped.
 #[inline(always)]
 pub(super) fn next_width<V: Vector>(rows: usize, left: usize) -> usize {
-    if rows <= 4 && V::ROWS == 8 {
+    if rows <= V::ROWS / 2 {
         left.min(4)
     } else if V::WIDTH == 3 && left != 4 {
         left.min(3)
