@@ -120,6 +120,7 @@ impl Tableau {
                 let rows = p.powers.iter().enumerate().filter(|(_, row)| row.iter().any(|x| !x.is_zero()));
                 rows.map(|(i, row)| (i, row.iter().map(to_f64).collect())).collect()
             }),
+            interpolant_order: self.interpolant.as_ref().map_or(HERMITE_ORDER, |p| p.order),
             noise: self.noise.as_ref().map(NoiseTableau::method),
             implicit: Implicit::new(&dense, &c),
             stiffness: StiffnessTest::new(&dense, &weights, &c),
@@ -127,6 +128,9 @@ impl Tableau {
         }
     }
 }
+
+/// Order of cubic Hermite interpolation (HNW I, II.6).
+const HERMITE_ORDER: u32 = 3;
 
 /// The coefficients of a method, ready to step with.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,6 +155,8 @@ pub struct Method {
     pub fsal: bool,
     /// For each stage that takes part, the coefficients of theta, theta^2, ...; `None`: cubic Hermite.
     pub interpolant: Option<Vec<(usize, Vec<f64>)>>,
+    /// Order of the interpolant: inside a step of size h its error is `O(h^(order + 1))`.
+    pub interpolant_order: u32,
     /// What it does with noise; `None`: it solves ordinary equations only.
     pub noise: Option<NoiseMethod>,
     /// How its implicit stages are solved; `None`: all are explicit.
@@ -160,6 +166,13 @@ pub struct Method {
 }
 
 impl Method {
+    /// Whether its interpolant is worse than its steps: their error is `O(h^order)` once they are added up, and what stands
+    /// inside of one should not be more.
+    #[must_use]
+    pub fn outruns_interpolant(&self) -> bool {
+        self.interpolant_order + 1 < self.order
+    }
+
     /// Whether steps can be chosen by an error estimate.
     #[must_use]
     pub fn is_adaptive(&self) -> bool {

@@ -152,6 +152,8 @@ pub struct Plan<'a, T: Real> {
     pub(super) dense: Dense,
     /// Whether the slope at the end of every step is evaluated besides the stages.
     pub(super) extra_stage: bool,
+    /// Whether steps end at observation times, since an interpolant would be worse than they are.
+    pub(super) lands: bool,
     /// The slot with the slope at the end of the step, if there is one.
     pub(super) end_slot: usize,
     /// Components that the error norm looks at.
@@ -183,9 +185,11 @@ impl<'a, T: Real> Plan<'a, T> {
         if method.implicit.is_some() && rhs.jacobian_scratch().is_none() {
             return Err(ConfigError::NoJacobian { method: method.name.clone() });
         }
-        let extra_stage = problem.observe.count() > 0 && !method.fsal && Dense::needs_end_slope(method);
-        let end_slot = if extra_stage { method.stages } else { method.stages - 1 };
         let adaptive = matches!(config.steps, Steps::Adaptive(_));
+        let observed = problem.observe.count() > 0;
+        let lands = observed && adaptive && method.outruns_interpolant();
+        let extra_stage = observed && !lands && !method.fsal && Dense::needs_end_slope(method);
+        let end_slot = if extra_stage { method.stages } else { method.stages - 1 };
         // The first step's probe takes a second slot.
         let slots = (end_slot + 1).max(1 + usize::from(adaptive));
         let chunk = config.chunk.unwrap_or(CHUNK);
@@ -197,6 +201,7 @@ impl<'a, T: Real> Plan<'a, T> {
             sizes: Sizes { dim: rhs.dim(), state: rhs.dim(), rows: rows.rows, slots },
             dense: Dense::new(method, end_slot),
             extra_stage,
+            lands,
             end_slot,
             controlled: rhs.dim(),
             pair: None,

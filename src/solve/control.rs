@@ -15,8 +15,10 @@ pub(super) struct Clock {
     pub end: f64,
     /// The step of this sweep, signed.
     pub h: f64,
-    /// What the controller wants next, signed, before it is cut at the end.
+    /// What the controller wants next, signed, before it is cut.
     pub wanted: f64,
+    /// Where this sweep's step is cut, if the controller wants to go that far: an observation, or the end.
+    pub cut: Option<f64>,
     /// Whether this sweep's step reaches the end.
     pub last: bool,
     /// Whether the step before this was rejected.
@@ -50,16 +52,17 @@ impl Clock {
         Clock { t: t0, end: t1, span: (t1 - t0).abs(), ..Clock::default() }
     }
 
-    /// Chooses the step of the next sweep from what the controller wants.
-    pub fn begin(&mut self) {
-        let left = self.end - self.t;
-        self.last = self.wanted.abs() >= NEARLY * left.abs();
-        self.h = if self.last { left } else { self.wanted };
+    /// Chooses the step of the next sweep: what the controller wants, but not beyond `stop`, which lies ahead.
+    pub fn begin(&mut self, stop: f64) {
+        let left = stop - self.t;
+        self.cut = (self.wanted.abs() >= NEARLY * left.abs()).then_some(stop);
+        self.h = if self.cut.is_some() { left } else { self.wanted };
+        self.last = self.cut == Some(self.end);
     }
 
-    /// Where an accepted step ends: exactly at the end if it is the last.
+    /// Where an accepted step ends: exactly where it is cut.
     pub fn after(&self) -> f64 {
-        if self.last { self.end } else { self.t + self.h }
+        self.cut.unwrap_or(self.t + self.h)
     }
 
     /// Judges the step by its error (in units of the tolerance) and sets the next one.
@@ -72,10 +75,15 @@ impl Clock {
             let factor = (c.safety * libm::exp(exponent)).clamp(c.min_factor, c.max_factor);
             let factor = if self.after_rejection { factor.min(1.0) } else { factor };
             self.t = self.after();
-            self.wanted = self.h * factor;
+            let next = self.h * factor;
+            self.after_rejection = false;
+            if self.cut.is_some() && next.abs() < self.wanted.abs() {
+                // The error of a step that was cut says nothing against what the controller wanted before, nor of a trend.
+                return Verdict::Accepted;
+            }
+            self.wanted = next;
             self.log_error_before = self.log_error;
             self.log_error = log_error.max(libm::log(LEAST_REMEMBERED));
-            self.after_rejection = false;
             return Verdict::Accepted;
         }
         let factor = if error.is_finite() {

@@ -167,8 +167,10 @@ impl<T: Real> March<'_, '_, T> {
     fn begin_sweep(&mut self) {
         let joint = self.control.is_some_and(|c| c.joint);
         if joint {
-            self.shared.begin();
+            let stop = self.shared_stop();
+            self.shared.begin(stop);
         }
+        let (observe, base, lands) = (&self.plan.problem.observe, self.base, self.plan.lands);
         for lane in &mut self.ws.lanes[..self.columns.next_multiple_of(LANES)] {
             lane.accepted = false;
             if lane.done {
@@ -186,7 +188,9 @@ impl<T: Real> March<'_, '_, T> {
                     lane.h = self.shared.h * span;
                 }
                 Some(_) => {
-                    lane.clock.begin();
+                    let observed = || observe.times(base + usize::from(lane.id)).get(lane.next as usize).copied();
+                    let stop = if lands { observed() } else { None };
+                    lane.clock.begin(stop.unwrap_or(lane.clock.end));
                     lane.t = lane.clock.t;
                     lane.h = lane.clock.h;
                 }

@@ -9,6 +9,9 @@ use super::real::Real;
 use super::tape::Seen;
 use crate::backend::LANES;
 
+/// Observations are met by a shared step if they are this near to its end, in units of the larger end of the span.
+const NEAR: f64 = 8.0 * f64::EPSILON;
+
 impl<T: Real> March<'_, '_, T> {
     /// Writes the observations that accepted steps pass.
     pub(super) fn observe(&mut self) {
@@ -21,14 +24,27 @@ impl<T: Real> March<'_, '_, T> {
                 continue;
             }
             let end = self.step_end(&lane);
+            // The end of a shared step that was cut for an observation is that only up to rounding.
+            let rounding = if self.plan.lands { NEAR * lane.t0.abs().max(lane.t1.abs()) } else { 0.0 };
             while let Some(time) = self.observation(column) {
-                if (time - end) * lane.h.signum() > 0.0 {
+                if (time - end) * lane.h.signum() > rounding {
                     break;
                 }
                 let theta = (time - lane.t) / lane.h;
-                self.emit_observation(column, (time != end).then_some(theta), lane.h);
+                self.emit_observation(column, ((time - end).abs() > rounding).then_some(theta), lane.h);
             }
         }
+    }
+
+    /// Where the shared step is cut, as a fraction of spans: at the first observation of any sample, or at the end.
+    pub(super) fn shared_stop(&self) -> f64 {
+        let columns = if self.plan.lands { 0..self.columns } else { 0..0 };
+        let fractions = columns.filter_map(|column| {
+            let lane = &self.ws.lanes[column];
+            let time = if lane.done { None } else { self.observation(column) };
+            time.map(|time| (time - lane.t0) / (lane.t1 - lane.t0))
+        });
+        fractions.fold(self.shared.end, f64::min)
     }
 
     /// Where the accepted step of a lane ends; exactly `t1` if it is the last.

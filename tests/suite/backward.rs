@@ -322,8 +322,10 @@ fn observations_pull_on_the_steps_that_they_lie_in() {
         let case = Case { shares: shares.clone(), ..Case::new(3, config(&tableau, Steps::Count(4))) };
         differences(&case, 1e-8, false);
     }
-    let case = Case { shares, ..Case::new(3, config(&tableaux::dopri5(), adaptive(1e-11))) };
-    differences(&case, 3e-6, false);
+    for tableau in [tableaux::dopri5(), tableaux::dopri5_dense(), tableaux::dopri8()] {
+        let case = Case { shares: shares.clone(), ..Case::new(3, config(&tableau, adaptive(1e-11))) };
+        differences(&case, 3e-6, false);
+    }
 }
 
 /// What stages left behind may be kept, or computed again: no bit changes.

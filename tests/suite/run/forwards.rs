@@ -32,6 +32,7 @@ fn bogacki_shampine() -> Method {
         error: vec![(0, -5.0 / 72.0), (1, 1.0 / 12.0), (2, 1.0 / 9.0), (3, -0.125)],
         fsal: true,
         interpolant: None,
+        interpolant_order: 3,
         noise: None,
         implicit: None,
         stiffness: None,
