@@ -21,6 +21,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// Whether another one lies within.
+    #[must_use]
+    pub fn contains(&self, other: Span) -> bool {
+        self.file == other.file && self.start <= other.start && other.end <= self.end
+    }
+
     /// The span from the start of `self` to the end of `other`; both lie in one file.
     #[must_use]
     pub fn to(self, other: Span) -> Span {

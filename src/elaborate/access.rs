@@ -80,13 +80,16 @@ impl Elaborator<'_> {
         l.def.log_density.is_some() && parts_have
     }
 
-    /// Shape of one draw from `source` or `target`.
+    /// Shape of one draw from `source` or `target`: none for a real, whose density takes a real.
     pub fn shape_of_draws(&mut self, role: &str, span: Span) -> Res<Vec<usize>> {
         let mut inner = Elaborator::new(self.module, self.sources, self.sink, self.arm.clone(), role);
         let law = inner.role(role, span)?;
         let v = inner.draw_from(&law, span)?;
-        let n = inner.as_vector(&v, span)?;
-        Ok(inner.program.dag.shape(n).to_vec())
+        let n = inner.node(&v, span)?;
+        let shape = inner.program.dag.shape(n).to_vec();
+        // What is no vector either is refused.
+        inner.as_vector(&v, span)?;
+        Ok(shape)
     }
 
     /// Parameters that are made from here on belong to `name`.

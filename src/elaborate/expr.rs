@@ -2,11 +2,11 @@
 
 use super::builtin::Builtin;
 use super::value::{Callee, Env, Fun, Law, Seq, Value};
-use super::{Ctx, Elaborator, Reported, Res, errors};
+use super::{Ctx, Elaborator, Quotient, Reported, Res, errors};
 use crate::diag::Code;
 use crate::resolve::{Def, Origin};
 use crate::source::Span;
-use crate::syntax::ast::{self, Expr, ExprKind, UnaryOp};
+use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
 use std::rc::Rc;
 
 /// Numbers of one value of one sample: beyond this no machine holds a batch.
@@ -63,7 +63,13 @@ impl Elaborator<'_> {
                 let a = self.expr(lhs, ctx);
                 let b = self.expr(rhs, ctx);
                 self.program.dag.set_span(Some(e.span));
-                self.binary(*op, *op_span, (a?, lhs.span), (b?, rhs.span))
+                let (a, b) = (a?, b?);
+                if let (BinaryOp::Div, ExprKind::Name(name), Value::Int(n), Value::Int(k)) = (op, &*lhs.kind, &a, &b)
+                    && n.checked_rem(*k).is_some_and(|rest| rest != 0)
+                {
+                    self.quotients.insert(e.span, Quotient { name: name.clone(), divisor: *k });
+                }
+                self.binary(*op, *op_span, (a, lhs.span), (b, rhs.span))
             }
             ExprKind::If { cond, then, otherwise } => self.if_expr(e.span, cond, then, otherwise, ctx),
             ExprKind::Lambda { params, body } => Ok(Value::Fun(Rc::new(Fun {

@@ -61,16 +61,6 @@ pub(super) fn of_type(expected: &str, found: &str) -> Option<String> {
     })
 }
 
-/// The cure for a half that is no whole number, where `written` halves a name: `n / 2`.
-pub(super) fn of_half(written: &str, value: f64) -> Option<String> {
-    let (before, _) = written.split_once("/ 2")?;
-    let before = before.trim_end();
-    let name = &before[before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |i| i + 1)..];
-    let named = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    (named && (2.0 * value).fract() == 0.0)
-        .then(|| format!("`{name} / 2` must be whole: give an even number for `{name}`"))
-}
-
 /// A type of another language in the words of this one.
 pub(super) fn type_word(name: &str) -> Option<&'static str> {
     Some(match name {

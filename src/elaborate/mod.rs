@@ -122,6 +122,12 @@ struct Frame {
     span: Span,
 }
 
+/// A division `name / divisor` of integers that is not whole.
+struct Quotient {
+    name: String,
+    divisor: i64,
+}
+
 /// A top-level name, where it is defined, and the stage whose parameters it reads.
 type GlobalKey = (String, Origin, Option<Rc<str>>);
 
@@ -153,6 +159,8 @@ pub struct Elaborator<'a> {
     params: HashMap<String, ParamId>,
     draws: HashMap<String, DrawId>,
     squares: HashMap<NodeId, NodeId>,
+    /// Divisions of integers that left a rest: what to say where a whole number is asked for.
+    quotients: HashMap<Span, Quotient>,
     zero_draws: bool,
     /// Whether a draw from a dataset is one of its rows.
     rows: bool,
@@ -201,6 +209,7 @@ impl<'a> Elaborator<'a> {
             params: HashMap::new(),
             draws: HashMap::new(),
             squares: HashMap::new(),
+            quotients: HashMap::new(),
             zero_draws: false,
             regions: 0,
             field_calls: 0,

@@ -82,10 +82,10 @@ impl Elaborator<'_> {
             (None, Value::Node(_)) => Err(self.report(errors::not_compile_time(what, span))),
             (None, other) => {
                 let found = self.describe(other);
-                let half = self.number(other).and_then(|x| super::hints::of_half(self.sources.text(span), x));
+                let broken = self.quotients.iter().find(|(at, _)| span.contains(**at));
                 let d = errors::type_expected(&format!("an integer ({what})"), &found, span, None);
-                Err(self.report(match half {
-                    Some(cure) => d.help(cure),
+                Err(self.report(match broken {
+                    Some((_, q)) => errors::not_whole(d, &q.name, q.divisor),
                     None => d,
                 }))
             }
@@ -253,6 +253,7 @@ impl Elaborator<'_> {
         match (name.name.as_str(), dims.as_slice()) {
             ("real", []) => match self.shape_of(&v) {
                 Some(s) if s.is_empty() => Ok(v),
+                Some(s) if s == [1] => Err(self.report(errors::one_number(what, span, because))),
                 Some(s) => {
                     let found = errors::shape_name(&s);
                     Err(self.report(errors::shape_expected(&found, "real", span, because)))

@@ -120,6 +120,7 @@ pub fn run<T: Real>(
         after.named.clone_from(&trained.named);
         cell.parameters = trained.parameters;
         (cell.steps_done, cell.steps_planned) = trained.steps;
+        cell.objective.clone_from(&plan.name);
         cell.loss.clone_from(&trained.history.loss);
         cell.step_times.clone_from(&trained.history.step_times);
         cell.validation.clone_from(&trained.history.validation);
@@ -205,7 +206,9 @@ fn evaluate<T: Real>(
             }
         }
     }
-    cell.timings.generate = began.elapsed().as_secs_f64();
+    if x.is_some() {
+        cell.timings.generate = began.elapsed().as_secs_f64();
+    }
     let began = Instant::now();
     let labels = arm.generate.as_ref().map(|g| measure::labels_of(g, g.count)).unwrap_or_default();
     let sets = x.as_ref().map(|x| Sets::new(x, labels, seed, programs)).transpose()?;

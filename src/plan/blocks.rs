@@ -131,10 +131,13 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
             for d in warnings {
                 elab.report(super::feasible::blame(d, e.value.span, elab.sources));
             }
-            Ok(())
+            Ok(match &v {
+                Value::Fun(f) => f.name().to_owned(),
+                _ => String::new(),
+            })
         }),
     };
-    objective?;
+    let name = objective?;
     if let (Ok(gradient), Ok(default)) = (&gradient, &default_solver) {
         super::gradient::refuse_unstable(&mut elab, *gradient, default, block.get("gradient"), span)?;
     }
@@ -154,6 +157,7 @@ pub fn train(mut elab: Elaborator<'_>, block: Block<'_>) -> Res<TrainPlan> {
         elab.report(d);
     }
     Ok(TrainPlan {
+        name,
         objective: elab.program,
         solvers,
         default_solver,

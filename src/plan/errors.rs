@@ -3,6 +3,7 @@
 use super::habits;
 use super::paths::Mix;
 use crate::diag::{Code, Diagnostic, short, suggest};
+use crate::elaborate::shape_name;
 use crate::source::Span;
 use crate::syntax::ast::Ident;
 use crate::syntax::keys;
@@ -169,28 +170,28 @@ pub fn repeated_arm(label: &str, span: Span) -> Diagnostic {
     .help("their results could not be told apart: label them, e.g. `[a: 1e-3, b: 1e-4]`")
 }
 
-/// `E0301`: `cure` is a source that lies where the target does; `file` says that the target is one.
-pub fn roles_differ(
-    source: (&str, Span),
-    target: (&str, Span),
-    objective: Span,
-    cure: Option<&str>,
-    file: bool,
-) -> Diagnostic {
+/// `E0301`: laws of different spaces. `of_data` says that the target is a file.
+pub fn roles_differ(source: (&[usize], Span), target: (&[usize], Span), objective: Span, of_data: bool) -> Diagnostic {
+    let (a, b) = (shape_name(source.0), shape_name(target.0));
     let d = Diagnostic::new(
         Code::ShapeMismatch,
-        format!("the source draws {}, the target {}", source.0, target.0),
+        format!("the source draws {a}, the target {b}"),
         source.1,
-        format!("a draw of it is {}", source.0),
+        format!("a draw of it is {a}"),
     )
-    .label(target.1, format!("a draw of it is {}", target.0))
+    .label(target.1, format!("a draw of it is {b}"))
     .label(objective, "joins them by a path");
     let columns = "name the columns of the file that are features, e.g. `features: [1, 2]` where column 0 is an index";
-    match (cure, file) {
-        (Some(cure), false) => d.help(format!("both must lie in one space: write `source = {cure}`")),
-        (Some(cure), true) => d.help(format!("write `source = {cure}`; or {columns}")),
-        (None, true) => d.help(format!("both must lie in one space: {columns}")),
-        (None, false) => d.help("both must lie in one space"),
+    match (target.0, of_data) {
+        ([n], true) => d.help(format!("write `source = normal(dim: {n})`; or {columns}")),
+        (_, true) => d.help(format!("both must lie in one space: {columns}")),
+        // Networks give vectors: a field of a real needs the one element of one.
+        ([], false) if source.0 == [1] => d.help(
+            "both must lie in one space: let the target draw a vector of one number, `[x]` where its value is `x`; or write `source = normal()`, and `mlp(...)[0]` as the field of a real",
+        ),
+        ([], false) => d.help("both must lie in one space: write `source = normal()`"),
+        ([n], false) => d.help(format!("both must lie in one space: write `source = normal(dim: {n})`")),
+        (_, false) => d.help("both must lie in one space"),
     }
 }
 

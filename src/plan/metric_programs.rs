@@ -231,7 +231,7 @@ pub fn weighed(fresh: &mut Fresh<'_>, asked: &Asked<'_>, law: Given<'_>, energy:
     fresh(&mut |mut elab| {
         let law = law(&mut elab)?;
         let drawn = elab.draw_from(&law, asked.span)?;
-        let x = Value::Node(elab.as_vector(&drawn, asked.span)?);
+        let x = Value::Node(elab.as_node(&drawn, asked.span)?);
         let log = |elab: &mut Elaborator<'_>, law: &Value| {
             let l = elab.log_density(law, &x, None, asked.span)?;
             elab.as_scalar(&l, asked.span)

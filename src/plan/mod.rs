@@ -166,6 +166,8 @@ pub struct Forward {
 /// How parameters are trained.
 #[derive(Clone, Debug)]
 pub struct TrainPlan {
+    /// What the objective is called: losses of one name have one scale.
+    pub name: String,
     /// Output `loss`.
     pub objective: Program,
     /// Columns that the host makes.

@@ -24,9 +24,12 @@ pub(super) fn colour(arm: usize) -> String {
 const BARE: Margins = Margins { left: 20, right: 20, top: 20, bottom: 20 };
 pub(super) const NUMBERED: Margins = Margins { left: 360, right: 80, top: 60, bottom: 240 };
 
-/// Training loss over steps, one colour per arm; `None` without a finite loss.
-pub(super) fn loss(arms: &[Arm<'_>], floor: Option<f64>) -> Option<String> {
+/// Training loss over steps of these of the arms, each in its colour; `None` without a finite loss. A narrow picture stands beside
+/// others.
+pub(super) fn loss(arms: &[Arm<'_>], these: &[usize], narrow: bool, floor: Option<f64>) -> Option<String> {
     const BUCKETS: usize = 200;
+    let several = arms.len() > 1;
+    let arms: Vec<&Arm<'_>> = these.iter().map(|i| &arms[*i]).collect();
     let last = arms.iter().flat_map(|a| &a.cells).filter_map(|c| c.loss.last()).map(|l| l.0).max()?;
     let curves: Vec<Vec<(f64, f64, f64, f64)>> = arms.iter().map(|a| banded(a, last, BUCKETS)).collect();
     let judged: Vec<Vec<(f64, f64)>> = arms.iter().map(|a| validated(a)).collect();
@@ -37,24 +40,25 @@ pub(super) fn loss(arms: &[Arm<'_>], floor: Option<f64>) -> Option<String> {
         return None;
     }
     let y = Axis::logarithmic(lo, hi).padded(0.04);
-    let room = if arms.len() > 1 { 1_250 } else { 250 };
+    let room = if several { 1_250 } else { 250 };
     let margins = Margins { left: 480, right: room, top: 240, bottom: 380 };
-    let mut frame = Frame::new(1040, 340, margins, Axis::linear(0.0, last as f64), y);
-    frame.axes((8, 6), ("training step", if y.is_log() { "training loss (logarithmic)" } else { "training loss" }));
+    let (width, ticks) = if narrow { (520, 4) } else { (1040, 8) };
+    let mut frame = Frame::new(width, 340, margins, Axis::linear(0.0, last as f64), y);
+    frame.axes((ticks, 6), ("training step", if y.is_log() { "training loss (logarithmic)" } else { "training loss" }));
     if let Some(f) = floor {
         frame.level(f, &format!("floor {}", number::plain(f)));
     }
     for (i, curve) in curves.iter().enumerate() {
         let band: Vec<_> = curve.iter().map(|&(x, lo, _, hi)| (x, lo, hi)).collect();
-        frame.band(&band, &format!("b {}", colour(i)));
+        frame.band(&band, &format!("b {}", colour(these[i])));
     }
     for (i, curve) in curves.iter().enumerate() {
-        frame.line(curve.iter().map(|&(x, _, mid, _)| (x, mid)), &format!("l {}", colour(i)));
-        frame.line(judged[i].iter().copied(), &format!("l {} dash", colour(i)));
+        frame.line(curve.iter().map(|&(x, _, mid, _)| (x, mid)), &format!("l {}", colour(these[i])));
+        frame.line(judged[i].iter().copied(), &format!("l {} dash", colour(these[i])));
     }
     let last_values = arms.iter().zip(&curves).enumerate();
-    let ends = last_values.filter_map(|(i, (a, c))| c.last().map(|p| (p.2, a.label.as_str(), colour(i))));
-    if arms.len() > 1 {
+    let ends = last_values.filter_map(|(i, (a, c))| c.last().map(|p| (p.2, a.label.as_str(), colour(these[i]))));
+    if several {
         frame.end_labels(&ends.collect::<Vec<_>>());
     }
     let ends: Vec<String> = arms

@@ -112,10 +112,10 @@ impl Frame {
         (lines, text)
     }
 
-    /// A PNG, as text, that fills the frame.
-    pub fn image(&mut self, png: &str) {
-        let (l, t) = (self.left(), self.margins.top);
-        let (w, h) = (self.right() - l, self.bottom() - t);
+    /// A PNG, as text, from edge to edge of these ranges; nothing where they are not finite.
+    pub fn image(&mut self, png: &str, x: (f64, f64), y: (f64, f64)) {
+        let (Some((l, b)), Some((r, t))) = (self.place(x.0, y.0), self.place(x.1, y.1)) else { return };
+        let (w, h) = (r - l, b - t);
         let _ = write!(
             self.body,
             "<image x=\"{l}\" y=\"{t}\" width=\"{w}\" height=\"{h}\" preserveAspectRatio=\"none\" href=\"data:image/png;base64,{png}\"/>"

@@ -1,7 +1,8 @@
 //! Densities of the plane as heat maps: the true one, and beside it what each arm has learned.
 //!
 //! Input: [`Density`] of cells. Output: SVGs that hold a small PNG each, and the section around them. Invariant: all maps of a page
-//! have one scale, from zero to the greatest true density (without one: the greatest learned). Deliberately absent: contours.
+//! have one scale, from zero to the greatest true density (without one: the greatest learned), and the same axes, whatever part of
+//! the plane each was computed on. Deliberately absent: contours.
 
 use super::axis::Axis;
 use super::charts::NUMBERED;
@@ -43,8 +44,18 @@ fn greatest(log: &[f32]) -> Option<f64> {
     log.iter().map(|l| f64::from(*l)).filter(|l| l.is_finite()).reduce(f64::max).map(f64::exp)
 }
 
-/// One map; bright where `log` reaches the log of `top`.
-fn map(d: &Density, log: &[f32], top: f64, words: &str) -> Option<String> {
+/// The plane that all maps lie in.
+fn plane<'a>(maps: impl Iterator<Item = &'a Density> + Clone) -> (Axis, Axis) {
+    let axis = |get: fn(&Density) -> (f64, f64)| {
+        let ends = maps.clone().map(get);
+        let (lo, hi) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), e| (lo.min(e.0), hi.max(e.1)));
+        Axis::linear(lo, hi)
+    };
+    Axis::squared(axis(|d| d.x), axis(|d| d.y))
+}
+
+/// One map in its place of the plane; bright where `log` reaches the log of `top`.
+fn map(d: &Density, log: &[f32], top: f64, (x, y): (Axis, Axis), words: &str) -> Option<String> {
     if log.is_empty() || log.len() != d.nx * d.ny {
         return None;
     }
@@ -54,8 +65,8 @@ fn map(d: &Density, log: &[f32], top: f64, words: &str) -> Option<String> {
     };
     // The picture begins at the top, where y is greatest.
     let pixels: Vec<u8> = log.chunks_exact(d.nx).rev().flatten().map(shade).collect();
-    let mut frame = Frame::new(300, 286, NUMBERED, Axis::linear(d.x.0, d.x.1), Axis::linear(d.y.0, d.y.1));
-    frame.image(&png::indexed(&pixels, d.nx, d.ny, &palette()));
+    let mut frame = Frame::new(300, 286, NUMBERED, x, y);
+    frame.image(&png::indexed(&pixels, d.nx, d.ny, &palette()), d.x, d.y);
     frame.axes_outside((5, 5));
     Some(frame.finish(words))
 }
@@ -75,20 +86,28 @@ impl Page<'_> {
                 targets.push((cell, d));
             }
         }
+        let axes = plane(all());
         let mut figures: Vec<String> = Vec::new();
         for (_, d) in &targets {
-            figures.extend(map(d, &d.target, top, "Density of the target.").map(|svg| figure("target", &svg, "exact")));
+            figures.extend(
+                map(d, &d.target, top, axes, "Density of the target.").map(|svg| figure("target", &svg, "exact")),
+            );
         }
         for (i, (cell, d)) in found.iter().enumerate().filter_map(|(i, f)| f.map(|f| (i, f))) {
             let words = format!("Density learned by {}, on the scale of the target's.", self.arms[i].label);
             let over = greatest(&d.learned).filter(|g| *g > top * 1.005);
             let over = over.map_or_else(String::new, |g| format!(" · up to {}", number::plain(g)));
             let note = format!("learned · seed {}{over}", cell.seed);
-            figures
-                .extend(map(d, &d.learned, top, &words).map(|s| figure(&tables::arm_label(&self.arms, i), &s, &note)));
+            figures.extend(
+                map(d, &d.learned, top, axes, &words).map(|s| figure(&tables::arm_label(&self.arms, i), &s, &note)),
+            );
         }
+        // Of rounding no edge is seen.
+        let short = |a: Axis, (lo, hi): (f64, f64)| (lo - a.lo).max(a.hi - hi) > 1e-6 * a.length();
+        let parts = all().any(|d| short(axes.0, d.x) || short(axes.1, d.y));
+        let blank = if parts { " Blank: where a map was not computed." } else { "" };
         let reading = format!(
-            "Probability density, one scale for all.{capped}<span class=\"ramp\">0 <i class=\"heat\"></i> {}</span>",
+            "Probability density, all on the same axes and one scale of colour.{blank}{capped}<span class=\"ramp\">0 <i class=\"heat\"></i> {}</span>",
             number::plain(top)
         );
         section(

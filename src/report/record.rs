@@ -101,6 +101,9 @@ pub struct Cell {
     pub steps_done: u64,
     /// Training steps that the spec asks for; 0 if nothing is trained.
     pub steps_planned: u64,
+    /// What the objective is called; losses of different objectives are no comparison. Empty in older records.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub objective: String,
     /// (step, training loss).
     #[serde(with = "real::curve")]
     pub loss: Vec<(u64, f64)>,
@@ -240,7 +243,7 @@ pub struct Timings {
     /// Training.
     #[serde(with = "real")]
     pub train: f64,
-    /// Sampling.
+    /// Sampling; 0 where nothing is sampled.
     #[serde(with = "real")]
     pub generate: f64,
     /// Metrics.

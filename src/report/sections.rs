@@ -285,10 +285,33 @@ impl Page<'_> {
     }
 
     pub fn training(&self) -> String {
-        let floors: Vec<f64> = self.record.cells.iter().filter_map(|c| c.loss_floor).collect();
-        // Arms with different objectives have different floors; one line is drawn only where there is one.
-        let floor = floors.first().copied().filter(|f| floors.iter().all(|g| (g - f).abs() <= 1e-6 * f.abs()));
-        let Some(svg) = charts::loss(&self.arms, floor) else { return String::new() };
+        // Losses of different objectives have no scale in common: a picture for each.
+        let mut by_objective: Vec<(&str, Vec<usize>)> = Vec::new();
+        for (i, arm) in self.arms.iter().enumerate() {
+            let Some((cell, _)) = arm.first(|c| c.loss.last()) else { continue };
+            match by_objective.iter_mut().find(|(name, _)| *name == cell.objective) {
+                Some((_, arms)) => arms.push(i),
+                None => by_objective.push((&cell.objective, vec![i])),
+            }
+        }
+        let narrow = by_objective.len() > 1;
+        let mut figures = Vec::new();
+        for (name, arms) in &by_objective {
+            let cells = arms.iter().flat_map(|i| &self.arms[*i].cells);
+            let floors: Vec<f64> = cells.filter_map(|c| c.loss_floor).collect();
+            // Where arms have different floors there is no line.
+            let floor = floors.first().copied().filter(|f| floors.iter().all(|g| (g - f).abs() <= 1e-6 * f.abs()));
+            let svg = charts::loss(&self.arms, arms, narrow, floor);
+            figures.extend(svg.map(|svg| match narrow {
+                true => figure(&escape(name), &svg, ""),
+                false => format!("<figure class=\"wide scroll\">{svg}</figure>"),
+            }));
+        }
+        let pictures = match figures.as_slice() {
+            [] => return String::new(),
+            [one] => one.clone(),
+            many => format!("<div class=\"pairs grid\">{}</div>", many.concat()),
+        };
         let several = self.arms.iter().any(|a| a.cells.len() > 1);
         let reading = if several {
             "Line: mean over seeds; band: from the least to the greatest seed."
@@ -297,15 +320,10 @@ impl Page<'_> {
         };
         let judged = self.record.cells.iter().any(|c| !c.validation.is_empty());
         let dashed = if judged { " Dashed: loss at draws that are not trained on." } else { "" };
-        section(
-            "training",
-            "Training",
-            &format!(
-                "{}<figure class=\"wide scroll\">{svg}</figure>{}",
-                legend(self),
-                paragraph(&format!("{reading}{dashed}"))
-            ),
-        )
+        let apart =
+            if narrow { " Losses of different objectives have no common scale: a picture for each." } else { "" };
+        let reading = paragraph(&format!("{reading}{dashed}{apart}"));
+        section("training", "Training", &format!("{}{pictures}{reading}", legend(self)))
     }
 
     pub fn field(&self) -> String {

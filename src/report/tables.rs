@@ -291,9 +291,21 @@ fn spread(all: &[&SolverStatistics]) -> Option<Spread> {
 
 /// Steps, parameters and seconds per arm (means over seeds).
 pub(super) fn costs(record: &RunRecord, arms: &[Arm<'_>]) -> String {
-    let mut out = String::from(
-        "<table><thead><tr><th>arm</th><th class=\"n\">parameters</th><th class=\"n\">steps</th><th class=\"n\">steps/s</th><th class=\"n\">compile</th><th class=\"n\">train</th><th class=\"n\">generate</th><th class=\"n\">evaluate</th></tr></thead><tbody>",
-    );
+    type Get = fn(&Cell) -> f64;
+    let times: [(&str, Get); 4] = [
+        ("compile", |c| c.timings.compile),
+        ("train", |c| c.timings.train),
+        ("generate", |c| c.timings.generate),
+        ("evaluate", |c| c.timings.evaluate),
+    ];
+    // A phase that no arm has had is no column.
+    let had = |get: Get| arms.iter().flat_map(|a| &a.cells).any(|c| get(c) > 0.0);
+    let times: Vec<(&str, Get)> = times.into_iter().filter(|(_, get)| had(*get)).collect();
+    let mut out = String::from("<table><thead><tr><th>arm</th>");
+    for name in ["parameters", "steps", "steps/s"].into_iter().chain(times.iter().map(|t| t.0)) {
+        let _ = write!(out, "<th class=\"n\">{name}</th>");
+    }
+    out += "</tr></thead><tbody>";
     for (i, arm) in arms.iter().enumerate() {
         let mean = |get: fn(&Cell) -> f64| arm.cells.iter().map(|c| get(c)).sum::<f64>() / arm.cells.len() as f64;
         let (steps, train) = (mean(|c| c.steps_done as f64), mean(|c| c.timings.train));
@@ -310,10 +322,9 @@ pub(super) fn costs(record: &RunRecord, arms: &[Arm<'_>]) -> String {
             arm_label(arms, i),
             number::count(mean(|c| c.parameters as f64) as u64),
         );
-        let times: [fn(&Cell) -> f64; 4] =
-            [|c| c.timings.compile, |c| c.timings.train, |c| c.timings.generate, |c| c.timings.evaluate];
-        for get in times {
-            let _ = write!(out, "<td class=\"n\">{}</td>", number::duration(mean(get)));
+        for (_, get) in &times {
+            let time = Some(mean(*get)).filter(|t| *t > 0.0).map_or_else(|| "–".into(), number::duration);
+            let _ = write!(out, "<td class=\"n\">{time}</td>");
         }
         out += "</tr>";
     }

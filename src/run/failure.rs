@@ -1,16 +1,51 @@
 //! What a solve that failed becomes: a diagnostic that names the sample, its time and step, the cause, and what to do.
 
+use super::pole::Pole;
 use super::step::internal;
 use crate::diag::{Code, Diagnostic, short};
 use crate::solve::{Cause, ConfigError, SolveError};
 
+/// A solve that failed.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    /// How.
+    pub error: SolveError,
+    /// What its equations divide by that is zero where it failed.
+    pub pole: Option<Pole>,
+}
+
+impl Failed {
+    /// The same, of a solve whose first sample is sample `first` of a batch.
+    pub fn of_batch(self, first: usize) -> Failed {
+        Failed { error: self.error.of_batch(first), ..self }
+    }
+}
+
+/// How far before an end where a path has a zero a solve may well stop, as a share of its span: the library's objectives draw times
+/// up to there (`stdlib/objectives/score_matching.flow`).
+const SHORT_OF: f64 = 1e-3;
+
+/// The cure where a coefficient of time has a zero at an end of the span.
+fn end_before(pole: Pole) -> String {
+    let (zero, stop) = (short(pole.t), short(pole.t + SHORT_OF * (pole.other - pole.t)));
+    let why = format!("the field divides by a coefficient that is zero at t = {zero}, so training does not help");
+    if pole.t > pole.other {
+        format!("{why}: end before it, `until: {stop}` in the sampler, or `solve t: {} -> {stop}`", short(pole.other))
+    } else {
+        format!(
+            "{why}: begin behind it, `solve t: {stop} -> {}`, or take a path that has none there",
+            short(pole.other)
+        )
+    }
+}
+
 /// The failure to report: of samples, the one that covered the least of its span; `failures` are in the order of samples.
-pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Option<Box<Diagnostic>> {
+pub(super) fn worst(failures: Vec<(usize, Failed)>, first_sample: u64) -> Option<Box<Diagnostic>> {
     let mut found: Option<(f64, Box<Diagnostic>)> = None;
     let mut failed = 0;
-    for (start, failure) in failures {
+    for (start, Failed { error, pole }) in failures {
         let diagnostic = |code: Code, words: String| Box::new(Diagnostic::bare(code, words));
-        match failure {
+        match error {
             SolveError::Config(ConfigError::BadObservation { sample, time }) => {
                 let sample = first_sample + (start + sample) as u64;
                 let words = format!("the observation times of sample {sample} are out of order at {}", short(time));
@@ -59,7 +94,15 @@ pub(super) fn worst(failures: Vec<(usize, SolveError)>, first_sample: u64) -> Op
                     let words = format!(
                         "sample {sample} cannot be solved: {why} at t = {t} with step {h}, {share} % of the way"
                     );
-                    let diagnostic = Diagnostic::bare(code, words).help(cure);
+                    let diagnostic = Diagnostic::bare(code, words);
+                    let diagnostic = match pole {
+                        None => diagnostic.help(cure),
+                        Some(pole) => {
+                            let d = diagnostic.help(end_before(pole));
+                            let at = format!("zero at t = {}, and divided by", short(pole.t));
+                            pole.span.into_iter().fold(d, |d, span| d.label(span, at.clone()))
+                        }
+                    };
                     let diagnostic = match worst.stiff {
                         Some(at) => diagnostic.note(format!(
                             "from t = {} on, steps of {} and less were held down by stability, not by the error",

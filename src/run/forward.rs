@@ -8,9 +8,10 @@
 
 use super::Real;
 use super::buffer::Aligned;
-use super::failure::worst;
+use super::failure::{Failed, worst};
 use super::feed::DrawFeed;
 use super::params::ParamTable;
+use super::pole::Divisors;
 use super::pool::Pool;
 use super::step::internal;
 use super::theta::{ThetaMap, prologue};
@@ -19,7 +20,7 @@ use crate::backend::{Backend, Kernel, LANES, Layout, SharedMut, Unit};
 use crate::diag::Diagnostic;
 use crate::ir::{InputDecl, InputId, Program, Shape};
 use crate::rng;
-use crate::solve::{RowMap, SampleCount, SolverConfig, Statistics};
+use crate::solve::{RowMap, SampleCount, SolveError, SolverConfig, Statistics};
 use crate::stage::{ForwardPlan, Prologue, Segment, Source, Times, UnitSpec};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -147,6 +148,8 @@ pub(super) enum Role<T: Real> {
         noise: Option<Box<Diffusion<T>>>,
         /// For an implicit solver.
         jacobian: Option<Box<Step<T>>>,
+        /// Of the right-hand side, and of the diffusion.
+        divisors: Vec<Divisors>,
     },
 }
 
@@ -317,6 +320,7 @@ impl<T: Real> Step<T> {
                     Some(Times::PerSample(column)) => widths[*column],
                 };
                 let (span, inits, results) = (*span, places(inits), places(results));
+                let diffusion = noise.as_ref().map(|n| &n.unit);
                 let noise = match noise {
                     None => None,
                     Some(n) => {
@@ -332,7 +336,9 @@ impl<T: Real> Step<T> {
                     }
                 };
                 let (solver, at) = (*solver, at.clone());
-                Role::Solve { rows, dim, span, inits, results, solver, at, count, noise, jacobian, firsts }
+                let units = std::iter::once(spec).chain(diffusion);
+                let divisors = units.map(|u| Divisors::of(u, T::EPSILON)).collect();
+                Role::Solve { rows, dim, span, inits, results, solver, at, count, noise, jacobian, firsts, divisors }
             }
         };
         Ok(step)
@@ -344,6 +350,15 @@ impl<T: Real> Step<T> {
             Role::Solve { noise, jacobian, .. } => noise.as_ref().map(|n| &n.step).or(jacobian.as_deref()),
             Role::Map(_) => None,
         }
+    }
+
+    /// A failure of its solve, with what the equations divide by there.
+    pub fn blame(&self, error: SolveError) -> Failed {
+        let (Role::Solve { divisors, .. }, SolveError::Failed { worst, .. }) = (&self.role, &error) else {
+            return Failed { error, pole: None };
+        };
+        let pole = divisors.iter().find_map(|d| d.pole(worst));
+        Failed { error, pole }
     }
 
     /// The feed of a source.

@@ -6,6 +6,7 @@
 
 use super::Real;
 use super::bench::Bench;
+use super::failure::Failed;
 use super::forward::{From, Request, Role};
 use super::lanes::{add_lanes, lanes_of, pad};
 use super::objective::{Back, BackFeed, Fed, Given, Objective};
@@ -44,7 +45,7 @@ impl<T: Real> Objective<T> {
         of: &ChunkOf<'_, T>,
         slots: &mut [&mut [T]],
         bench: &mut Bench<T>,
-    ) -> Result<Result<f64, SolveError>, Stop> {
+    ) -> Result<Result<f64, Failed>, Stop> {
         let packed = self.packed(of.packed);
         let pass = Pass { forward: &self.forward, request: of.request, packed: &packed, solvers: &[] };
         let samples = &of.samples;
@@ -55,7 +56,7 @@ impl<T: Real> Objective<T> {
                 Role::Solve { results, .. } => {
                     let here = SolveOf { pass: &pass, packed: of.packed, segment: i, solve, samples };
                     if let Err(failure) = self.march(&here, bench)? {
-                        return Ok(Err(failure));
+                        return Ok(Err(step.blame(failure)));
                     }
                     // Lanes without a sample hold sound numbers.
                     for &(_, c) in results {
@@ -84,7 +85,7 @@ impl<T: Real> Objective<T> {
                     let slot = &mut *slots[self.number(*back)];
                     let here = SolveOf { pass: &pass, packed: of.packed, segment: i, solve, samples };
                     if let Err(failure) = self.solve_back(&here, bench, slot)? {
-                        return Ok(Err(failure));
+                        return Ok(Err(self.forward.steps[i].blame(failure)));
                     }
                 }
             }

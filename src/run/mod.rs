@@ -19,6 +19,7 @@ mod objective;
 pub mod optim;
 pub mod params;
 mod parts;
+mod pole;
 pub mod pool;
 pub mod shares;
 pub mod solving;

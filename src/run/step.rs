@@ -8,7 +8,7 @@ use super::Real;
 use super::bench;
 use super::buffer::Aligned;
 use super::data_cols::{ColumnSource, Columns};
-use super::failure::worst;
+use super::failure::{Failed, worst};
 use super::feed::{Feeds, panels, transpose};
 use super::forward::Request;
 use super::march::ChunkOf;
@@ -24,7 +24,6 @@ use crate::backend::{Kernel, LANES, SharedMut};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::InputId;
 use crate::rng::Key;
-use crate::solve::SolveError;
 use crate::stage::Prologue;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -109,7 +108,7 @@ pub(super) struct Section<'a, T: Real> {
     pub parts: Vec<Shared<'a, T>>,
     pub prologue: &'a Prologue,
     pub gradient_map: &'a GradientMap,
-    pub failures: &'a [Mutex<Option<SolveError>>],
+    pub failures: &'a [Mutex<Option<Failed>>],
     /// Ends of the shards of the parameter vector.
     pub shards: &'a [usize],
     pub source: Option<&'a dyn ColumnSource<T>>,
@@ -233,7 +232,7 @@ impl<T: Real> Section<'_, T> {
     /// The failure of the sample that came least far, if any solve of the step failed.
     fn failure(&self, step: u64) -> Option<Box<Diagnostic>> {
         let Work::Objective(_) = self.work else { return None };
-        let failures: Vec<(usize, SolveError)> = self
+        let failures: Vec<(usize, Failed)> = self
             .failures
             .iter()
             .filter_map(|f| f.lock().unwrap_or_else(PoisonError::into_inner).clone())
@@ -358,7 +357,7 @@ impl<T: Real> Section<'_, T> {
         slots: &mut [&mut [T]],
         columns: Option<&Columns<T>>,
         bench: &mut bench::Bench<T>,
-    ) -> Result<Result<f64, SolveError>, Stop> {
+    ) -> Result<Result<f64, Failed>, Stop> {
         let blocks: Vec<&[T]> = match columns {
             Some(columns) => (0..self.inputs).map(|id| columns.block(InputId(id as u32))).collect(),
             None => Vec::new(),

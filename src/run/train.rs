@@ -19,6 +19,7 @@ use super::Real;
 use super::buffer::Aligned;
 use super::checkpoint::Checkpoint;
 use super::data_cols::{ColumnSource, Columns};
+use super::failure::Failed;
 use super::feed::Feeds;
 use super::init::initial;
 use super::objective::Objective;
@@ -34,7 +35,6 @@ use crate::backend::{Backend, LANES, SharedMut};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{InputDecl, Program};
 use crate::rng::Key;
-use crate::solve::SolveError;
 use crate::stage::{GradientPlan, ObjectivePlan, Prologue};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -101,7 +101,7 @@ struct Buffers<T> {
     claims: Vec<AtomicU64>,
     joined: Vec<AtomicBool>,
     nothing: Aligned<T>,
-    failures: Vec<Mutex<Option<SolveError>>>,
+    failures: Vec<Mutex<Option<Failed>>>,
     columns: Vec<RwLock<Columns<T>>>,
 }
 

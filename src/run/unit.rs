@@ -6,6 +6,7 @@
 
 use super::Real;
 use super::buffer::Aligned;
+use super::failure::Failed;
 use super::feed::{panels, transpose};
 use super::forward::{Feed, Forward, From, Packed, Request, Role, Step};
 use super::noise::Normals;
@@ -26,7 +27,7 @@ pub(super) struct Job<'b, T> {
     pub outputs: Vec<&'b mut [T]>,
     pub counts: Vec<&'b mut [SampleCount]>,
     pub paid: Vec<u64>,
-    pub failure: Option<SolveError>,
+    pub failure: Option<Failed>,
 }
 
 /// Buffers of a worker; column blocks are tile-major, `[tile][element][LANES]`.
@@ -104,7 +105,7 @@ impl<T: Real> Pass<'_, T> {
                     match self.solve(step, packed, self.solvers[solve], &job.samples, desk, job.counts[solve])? {
                         Ok(paid) => job.paid[solve] = paid,
                         Err(failure) => {
-                            job.failure = Some(failure);
+                            job.failure = Some(step.blame(failure));
                             return Ok(());
                         }
                     }

@@ -12,6 +12,8 @@ pub struct LaneFailure {
     pub t: f64,
     /// The step it tried.
     pub h: f64,
+    /// From where to where it was to go.
+    pub span: (f64, f64),
     /// The share of its span it covered, in [0, 1].
     pub progress: f64,
     /// Why.

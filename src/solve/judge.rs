@@ -74,7 +74,8 @@ impl<T: Real> March<'_, '_, T> {
                 count += 1;
                 let progress = ((lane.t - lane.t0) / (lane.t1 - lane.t0)).clamp(0.0, 1.0);
                 let sample = self.base + usize::from(lane.id);
-                let failure = LaneFailure { sample, t: lane.t, h: lane.h, progress, cause, stiff: lane.count.stiff };
+                let (span, stiff) = ((lane.t0, lane.t1), lane.count.stiff);
+                let failure = LaneFailure { sample, t: lane.t, h: lane.h, span, progress, cause, stiff };
                 if worst.as_ref().is_none_or(|w| failure.comes_before(w)) {
                     worst = Some(failure);
                 }

@@ -180,7 +180,8 @@ impl<T: Real> Stochastic<'_, T> {
                     let (t0, t1) = self.problem.span(sample);
                     let (t, h) = (lane.time(), lane.step());
                     let progress = ((t - t0) / (t1 - t0)).clamp(0.0, 1.0);
-                    failures.push(LaneFailure { sample, t, h, progress, cause: Cause::NonFinite, stiff: None });
+                    let (span, cause) = ((t0, t1), Cause::NonFinite);
+                    failures.push(LaneFailure { sample, t, h, span, progress, cause, stiff: None });
                     lane.finished = true;
                     continue;
                 }

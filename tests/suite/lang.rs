@@ -243,3 +243,31 @@ evaluate [path_energy]
         assert!(!said.is_empty() && said.iter().all(|c| *c != "E9999"), "{ends}{more}: {said:?}");
     }
 }
+
+/// A law on the line may draw reals or vectors of one number: its density takes what it draws, and metrics say the same of both.
+#[test]
+fn densities_of_reals_are_those_of_vectors_of_one_number() {
+    // The same draws, as they are or as the number in them.
+    let spec = |ty: &str, at: &str, open: &str, close: &str, drawn: &str| {
+        format!(
+            "sampler base() {{\n  draw z ~ normal(dim: 1)\n  {drawn}\n}}\n\
+             log_density base(x: {ty}) = -{at}^2 / 2 - log(2 * pi) / 2\nsource = base\n\
+             sampler bumps() {{\n  draw u ~ uniform(0, 2)\n  draw z ~ normal(dim: 1)\n  0.3 * {drawn} + (if u < 1 then -1 else 1)\n}}\n\
+             log_density bumps(x: {ty}) = log(exp(-({at} - 1)^2 / 0.18) + exp(-({at} + 1)^2 / 0.18)) - log(0.6 * sqrt(2 * pi))\n\
+             target = bumps\nfield v(x: {ty}, t: real) = {open}0.5 * {at} * (1 - t) + sin({at}){close}\n\
+             generate {{ sampler: flow(v), solver: rk4(steps: 10), count: 400 }}\n\
+             evaluate [nll, kl, effective_sample_size(bumps), log_normalizer(bumps), calibration, wasserstein2]\n"
+        )
+    };
+    let metrics = |text: &str| -> Vec<(String, f64)> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let engine = flowc::experiment::Engine::Jit(flowc::kernels::Isa::detect());
+        let ended = crate::experiment::run_as("spec.flow", text, &folder.path().join("run"), engine, 1);
+        assert!(ended.failure.is_none(), "{:?}", ended.failure);
+        ended.record.cells[0].metrics.iter().map(|m| (m.name.clone(), m.value)).collect()
+    };
+    let of_reals = metrics(&spec("real", "x", "", "", "z[0]"));
+    let of_vectors = metrics(&spec("vec[1]", "x[0]", "[", "]", "z"));
+    assert_eq!(of_reals.len(), 6);
+    assert_eq!(of_reals, of_vectors);
+}

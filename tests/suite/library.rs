@@ -313,6 +313,10 @@ fn discrete_and_vector_laws_have_their_moments() {
         ("draw e ~ rademacher(dim: 3); e[0]", 0.0),
         ("draw e ~ rademacher(dim: 3); e[0] * e[1]", 0.0),
         ("draw e ~ rademacher(dim: 3); norm(e)^2", 3.0),
+        ("draw e ~ rademacher(dim: 1); e[0]", 0.0),
+        ("draw e ~ rademacher(dim: 1); norm(e)^2", 1.0),
+        ("draw e ~ rademacher; e", 0.0),
+        ("draw e ~ rademacher; e^2", 1.0),
         ("draw u ~ uniform(2, 5); u", 3.5),
         ("draw u ~ uniform(dim: 2); u[0] * u[1]", 0.25),
         ("draw s ~ logit_normal(0, 1); s", 0.5),
@@ -436,5 +440,29 @@ fn sums_of_exponentials_do_not_overflow() {
     let f = Function::new("fn f(p: real) = sigmoid(logit(p))", &[&[]]);
     for p in [1e-9, 0.2, 0.5, 0.999] {
         assert!(close(f.at(&[&[p]])[0], p, 1e-13));
+    }
+}
+
+/// Probes of one number fit states on the line, whether those are reals or vectors.
+#[test]
+fn objectives_with_probes_take_states_on_the_line() {
+    for (dim, v, s) in [("dim: 1", "", ""), ("", "[0]", "[0]")] {
+        for (field, objective) in [
+            (
+                format!("field v(x, t) = mlp(concat(x, t), hidden: [8], out: 1){v}"),
+                "rnode(v, kinetic: 0.1, jacobian: 0.1)",
+            ),
+            (
+                format!("field v(x, t) = mlp(concat(x, t), hidden: [8], out: 1){v}"),
+                "max_likelihood(flow(v, trace: hutchinson(rademacher)))",
+            ),
+            (format!("net v(x) = mlp(concat(x), hidden: [8], out: 1){s}"), "sliced_score_matching(v, target)"),
+        ] {
+            let text = format!(
+                "source = normal({dim})\ntarget = normal({dim})\n{field}\ntrain {{ objective: {objective}, steps: 1 }}\n"
+            );
+            let (messages, _) = crate::check::check_text("spec.flow", &text);
+            assert!(messages.iter().all(|d| d.code.severity() != flowc::diag::Severity::Error), "{text}\n{messages:?}");
+        }
     }
 }

@@ -29,6 +29,7 @@ mod mutants;
 mod numeric;
 mod page;
 mod paths;
+mod poles;
 mod print;
 mod probes;
 mod programs;

@@ -303,14 +303,65 @@ fn a_density_is_bright_where_it_is_high_and_stands_beside_the_true_one() {
     let most = f64::from(*wide.iter().max().unwrap());
     assert!((most / 255.0 - 0.36).abs() < 0.02, "{most}");
     let mut record = full();
-    // One target, although every arm maps its own part of the plane.
+    // One target, although every arm maps its own part of the plane: on axes that all maps share.
     for (i, d) in record.cells.iter_mut().filter_map(|c| c.density.as_mut()).enumerate() {
         d.x.1 += i as f64;
     }
-    assert_eq!(section(&check(&record), "density").matches("base64,").count(), 4);
+    let text = check(&record);
+    let part = section(&text, "density");
+    assert_eq!(part.matches("base64,").count(), 4);
+    assert!(part.contains("all on the same axes") && part.contains("Blank: where"), "{part}");
+    let panels: Vec<&str> = part.split("<svg").skip(1).collect();
+    let ticks =
+        |p: &str| p.split("<text").skip(1).map(|t| t.split("</text>").next().unwrap().to_owned()).collect::<Vec<_>>();
+    assert!(panels.windows(2).all(|p| ticks(p[0]) == ticks(p[1])), "{part}");
+    let width = |p: &str| {
+        p.split("<image").nth(1).unwrap().split("width=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let widths: Vec<f64> = panels.iter().map(|p| width(p).parse().unwrap()).collect();
+    // Sides of 4, 5 and 6 on one axis; the target is that of the first.
+    for (k, side) in [4.0, 4.0, 5.0, 6.0].into_iter().enumerate() {
+        assert!((widths[k] / widths[3] - side / 6.0).abs() < 0.01, "{widths:?}");
+    }
+    let text = page(&full());
+    assert!(!section(&text, "density").contains("Blank: where"));
     // Without a true density the scale is that of the learned ones.
     record.cells.iter_mut().filter_map(|c| c.density.as_mut()).for_each(|d| d.target.clear());
     assert_eq!(section(&check(&record), "density").matches("base64,").count(), 3);
+}
+
+/// Losses are compared where they are losses of one objective; arms keep their colours.
+#[test]
+fn each_objective_has_its_own_picture_of_losses() {
+    let text = check(&full());
+    assert_eq!(section(&text, "training").matches("<svg").count(), 1);
+    let mut record = full();
+    let last = record.axes[0].labels.last().cloned().unwrap();
+    for cell in &mut record.cells {
+        cell.objective = if cell.labels[0] == last { "max_likelihood" } else { "flow_matching" }.to_owned();
+    }
+    let text = check(&record);
+    let part = section(&text, "training");
+    assert!(part.contains("no common scale"), "{part}");
+    let panels: Vec<&str> = part.split("<figure>").skip(1).collect();
+    assert_eq!(panels.len(), 2);
+    assert!(panels[0].contains(">flow_matching<") && panels[1].contains(">max_likelihood<"), "{part}");
+    let drawn = |p: &str, arm: usize| p.contains(&format!("class=\"l c{arm}\""));
+    assert!(drawn(panels[0], 0) && drawn(panels[0], 1) && !drawn(panels[0], 2));
+    assert!(!drawn(panels[1], 0) && !drawn(panels[1], 1) && drawn(panels[1], 2));
+}
+
+/// A phase that no arm has had is no column.
+#[test]
+fn time_is_told_of_phases_that_were() {
+    let text = check(&full());
+    assert!(section(&text, "cost").contains(">generate<"));
+    let mut record = full();
+    record.cells.iter_mut().for_each(|c| c.timings.generate = 0.0);
+    let text = check(&record);
+    let cost = section(&text, "cost");
+    let head = cost.split("</thead>").next().unwrap();
+    assert!(!head.contains(">generate<") && head.contains(">train<"), "{head}");
 }
 
 /// RFC 4648, section 4.

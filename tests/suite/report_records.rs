@@ -169,6 +169,7 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         },
     };
     Cell {
+        objective: "flow_matching".into(),
         labels: vec![label.into()],
         seed,
         finished: true,

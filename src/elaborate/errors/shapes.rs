@@ -39,7 +39,6 @@ pub fn shape_expected(found: &str, expected: &str, span: Span, because: Option<(
         _ if expected.starts_with("a square matrix") && found.starts_with("vec[") => {
             d.help("a matrix is a list of rows, `[[1, 0], [0, 1]]`; of a normal law deviations alone are `std: [1, 1]`")
         }
-        "vec[1]" if expected == "real" => d.help("take its element: `e[0]`"),
         _ if expected == "real" && found.starts_with("vec[") => {
             d.help("take an element, e.g. `e[0]`, or make it one number, e.g. with `norm(e)` or `sum(e)`")
         }
@@ -47,6 +46,13 @@ pub fn shape_expected(found: &str, expected: &str, span: Span, because: Option<(
         _ if expected.contains("divergence") => d.help("a field has one component for each coordinate"),
         _ => d.help("what is written and what is asked for must agree: change one of them"),
     }
+}
+
+/// `E0301`: a vector of one number for a parameter that is declared as a real.
+pub fn one_number(name: &str, span: Span, because: Option<(Span, String)>) -> Diagnostic {
+    let d = Diagnostic::new(Code::ShapeMismatch, "expected real, found vec[1]", span, "this is vec[1]");
+    because_of(d, because)
+        .help(format!("declare `{name}: vec[1]` and write `{name}[0]` for its number, or give it an element: `e[0]`"))
 }
 
 /// `E0301`: a real is asked for.
@@ -119,14 +125,19 @@ pub fn bad_window(a: i64, b: i64, extent: usize, span: Span) -> Diagnostic {
 /// `E0301`
 pub fn field_shape(name: &str, found: &[usize], expected: &[usize], body: Span, input: Span) -> Diagnostic {
     let (f, e) = (shape_name(found), shape_name(expected));
-    Diagnostic::new(
+    let d = Diagnostic::new(
         Code::ShapeMismatch,
         format!("the field `{name}` gives {f}, but its state is {e}"),
         body,
         format!("this is {f}"),
     )
-    .label(input, format!("the state is {e}"))
-    .help("a field is a velocity, one component for each of the state: `out: dim(x)`")
+    .label(input, format!("the state is {e}"));
+    match (found, expected) {
+        ([1], []) => d.help(
+            "take its element, `mlp(...)[0]`; or let source and target draw vectors of one number, e.g. `normal(dim: 1)`",
+        ),
+        _ => d.help("a field is a velocity, one component for each of the state: `out: dim(x)`"),
+    }
 }
 
 /// `E0301`: a list whose items are no rows of one shape.

@@ -20,6 +20,12 @@ pub fn type_expected(expected: &str, found: &str, span: Span, because: Option<(S
     }
 }
 
+/// The cure where `name / divisor` is not whole and must be.
+pub fn not_whole(d: Diagnostic, name: &str, divisor: i64) -> Diagnostic {
+    let number = if divisor == 2 { "an even number".to_owned() } else { format!("a multiple of {divisor}") };
+    d.help(format!("`{name} / {divisor}` must be whole: give {number} for `{name}`"))
+}
+
 /// `E0302`
 pub fn not_indexable(found: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::TypeMismatch, format!("{found} has no elements"), span, format!("this is {found}"))
