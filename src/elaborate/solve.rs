@@ -6,10 +6,14 @@
 use super::noise::{self, Parts};
 use super::value::{Env, Seq, Value};
 use super::{Ctx, Elaborator, Reported, Res, errors};
-use crate::ir::{NodeId, Noise, RegionId, Solve};
+
+use crate::ir::{Dag, NodeId, Noise, Op, RegionId, Solve, reachable};
 use crate::source::Span;
 use crate::syntax::ast;
 use std::rc::Rc;
+
+/// Most observation times that may depend on parameters: each is a solve with code of its own.
+const MOST_MOVING_TIMES: usize = 32;
 
 /// From when to when.
 struct TimeSpan {
@@ -78,7 +82,10 @@ impl Elaborator<'_> {
         self.program.dag.set_span(Some(span));
         let names: Vec<String> = s.equations.iter().map(|q| q.name.name.clone()).collect();
         let solve = Solve { region, t0, t1, names: names.clone(), inits, derivs, solver, at, noise };
-        let ends = if self.energy.is_some() { self.solve_with_energy(solve) } else { self.program.dag.solve(solve) };
+        if let Some(count) = self.moving_times(&solve).filter(|&count| count > MOST_MOVING_TIMES) {
+            return Err(self.report(errors::many_moving_times(count, MOST_MOVING_TIMES, s.from.span)));
+        }
+        let ends = if self.energy.is_some() { self.solve_with_energy(solve) } else { self.solve_node(solve) };
         let items = names.iter().zip(ends).map(|(n, v)| (Some(Rc::from(n.as_str())), Value::Node(v))).collect();
         Ok(Value::Tuple(Rc::new(Seq { items, condition: None })))
     }
@@ -118,6 +125,41 @@ impl Elaborator<'_> {
         };
         let (t0, t1) = (end(dag, 0), end(dag, shape[0] - 1));
         Ok(TimeSpan { t0, t1, at: Some(at) })
+    }
+
+    /// How many times of a solve depend on parameters and are observed.
+    fn moving_times(&self, s: &Solve) -> Option<usize> {
+        let (dag, at) = (&self.program.dag, s.at.filter(|_| s.noise.is_none())?);
+        let seen = reachable(dag, &[at], |_| false);
+        let moves = dag.ids().any(|id| seen[id.0 as usize] && matches!(dag.op(id), Op::Param(_) | Op::Theta(_)));
+        moves.then(|| dag.shape(at)[0])
+    }
+
+    /// A solve. Where gradients would move its observation times, it is one solve from each to the next, whose ends have exact
+    /// derivatives with respect to both; a single one counts times as places inside its steps, which do not move.
+    fn solve_node(&mut self, s: Solve) -> Vec<NodeId> {
+        let (Some(count), Some(at)) = (self.moving_times(&s), s.at) else { return self.program.dag.solve(s) };
+        let dag = &mut self.program.dag;
+        let time = |dag: &mut Dag, i| {
+            let part = dag.slice(at, 0, i, 1);
+            dag.reshape(part, &[])
+        };
+        let mut states = s.inits.clone();
+        let mut rows: Vec<Vec<NodeId>> = states.iter().map(|&x| vec![x]).collect();
+        for i in 1..count {
+            let (t0, t1) = (time(dag, i - 1), time(dag, i));
+            states = dag.solve(Solve { t0, t1, at: None, inits: states, ..s.clone() });
+            rows.iter_mut().zip(&states).for_each(|(rows, &x)| rows.push(x));
+        }
+        let stack = |dag: &mut Dag, rows: &Vec<NodeId>| {
+            let row = |dag: &mut Dag, &x: &NodeId| {
+                let shape = [&[1], dag.shape(x)].concat();
+                dag.reshape(x, &shape)
+            };
+            let parts: Vec<NodeId> = rows.iter().map(|x| row(dag, x)).collect();
+            dag.concat(0, &parts)
+        };
+        rows.iter().map(|rows| stack(dag, rows)).collect()
     }
 
     /// The elements of a vector that is known at compile time.
@@ -183,7 +225,8 @@ impl Elaborator<'_> {
         if let Some(noise) = &mut solve.noise {
             noise.diffusions.push(zero);
         }
-        let mut ends = dag.solve(solve);
+        let mut ends = self.solve_node(solve);
+        let dag = &mut self.program.dag;
         let mut energy = ends.pop().expect("the component added above");
         // Over observation times, what counts is the last.
         if let Some(&rows) = dag.shape(energy).first() {

@@ -312,7 +312,7 @@ impl<T: Real> Plan<'_, T> {
     }
 
     /// `a f(t, y)` of each sample, from blocks of states and cotangents.
-    fn along(
+    pub(super) fn along(
         &self,
         rhs: &dyn Transposed<T>,
         captures: &[T],

@@ -15,6 +15,7 @@ use super::rhs::Transposed;
 use super::room::{Room, place};
 use super::tape::Tape;
 use crate::backend::LANES;
+use std::ops::Range;
 
 /// Cotangents of a chunk. Blocks cover the chunk's tiles, `[tile][row][LANES]`, samples in order.
 #[derive(Debug)]
@@ -113,6 +114,12 @@ impl<T: Real> Plan<'_, T> {
                 *to = *to + second;
             }
         }
+        if times {
+            self.empty_spans(rhs, samples.clone(), &bars)?.for_each(|(sample, moved)| {
+                room.home.t0[sample] -= moved;
+                room.home.t1[sample] += moved;
+            });
+        }
         // Observations before the first step are the initial state.
         let rows = self.problem.observe.count() * dim;
         for seen in &tape.seen[..tape.seen_until.first().copied().unwrap_or(0)] {
@@ -129,5 +136,29 @@ impl<T: Real> Plan<'_, T> {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         }
         Ok(run)
+    }
+
+    /// For each sample that took no step since its span is empty, by how much its end moves along its cotangent when its end time
+    /// does: what steps of any scheme come to as they shrink.
+    fn empty_spans(
+        &self,
+        rhs: &dyn Transposed<T>,
+        samples: Range<usize>,
+        bars: &Cotangents<'_, T>,
+    ) -> Result<impl Iterator<Item = (usize, f64)>, SolveError> {
+        let span = |sample: usize| self.problem.span(samples.start + sample);
+        let empty: Vec<usize> = (0..samples.len()).filter(|&s| span(s).0 == span(s).1).collect();
+        let mut moved = Vec::new();
+        if !empty.is_empty() {
+            let (block, caps, first) = (rhs.dim() * LANES, rhs.caps() * LANES, samples.start / LANES);
+            let tiles = samples.len().div_ceil(LANES);
+            let y0 = self.problem.y0[first * block..(first + tiles) * block].chunks_exact(block.max(1));
+            let both: Vec<T> =
+                y0.zip(bars.states.chunks_exact(block.max(1))).flat_map(|(y, a)| [y, a].concat()).collect();
+            let captures = &self.problem.captures[first * caps..(first + tiles) * caps];
+            moved =
+                self.along(rhs, captures, samples.start, &both, 2 * rhs.dim(), |sample| self.problem.span(sample).1)?;
+        }
+        Ok(empty.into_iter().map(move |sample| (sample, moved[sample])))
     }
 }

@@ -27,6 +27,20 @@ pub fn times_out_of_order(before: f64, after: f64, times: &[f64], span: Span) ->
     .help("list the times in the order in which they are reached; the initial values hold at the first of them")
 }
 
+/// `E0309`: so many observation times that depend on parameters.
+pub fn many_moving_times(count: usize, most: usize, span: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::BudgetExceeded,
+        format!("{count} observation times depend on parameters; at most {most} can"),
+        span,
+        "a solve for each of these",
+    )
+    .help(
+        "let the equation carry what is learned: over fixed times, `solve t: linspace(0, 1, n) { y' = T * f(y, T * t) from y0 }` \
+         is the solve to a trained `T`",
+    )
+}
+
 /// `E0551`
 ///
 /// `solver` is where the solver is written, or what would be solved by the default one.

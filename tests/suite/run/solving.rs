@@ -141,6 +141,53 @@ fn a_trained_end_time_has_its_gradient() {
     }
 }
 
+/// The ways of a gradient through a solve, and how near to differences of a scheme with so small an error each comes.
+fn modes() -> [(Mode, f64); 4] {
+    [(KEPT, 1e-8), (Mode::Snapshots(2), 1e-8), (REVERSIBLE, 1e-8), (Mode::Adjoint { rtol: None, atol: None }, 1e-5)]
+}
+
+/// Each observed state moves with its own time alone: with all that follow where the first one moves.
+#[test]
+fn trained_observation_times_have_their_gradients() {
+    for times in ["[0, T]", "[0, T, 2]", "[0, 0.4, T]", "[0, T / 2, T]", "[T, T + 0.5, T + 1]", "[T, 2]", "[2, T, 0.1]"]
+    {
+        for (mode, within) in modes() {
+            let rows = times.split(',').count();
+            let weights = &["0.7", "-1.1", "0.6"][..rows].join(", ");
+            let text = format!(
+                "{HEAD}param T: real = 0.9\nparam a: real = 0.3\nobjective seen {{\n  draw z ~ source\n  let q = solve t: {times} \
+                 {{ x' = a * x + sin(3 * t) from 1 + z[0] }}\n  minimize dot([{weights}], q.x)\n}}\n\
+                 train {{ objective: seen, batch: 5, steps: 1, solver: rk4(steps: 40) }}"
+            );
+            differences_of(&text, mode, within);
+        }
+    }
+}
+
+/// A solve over no time at all takes no step, and yet its end moves with either time.
+#[test]
+fn an_end_time_that_begins_at_the_start_moves() {
+    for (mode, _) in modes() {
+        for span in ["0 -> T", "T -> 0", "0.5 -> 0.5 + T"] {
+            for solver in ["rk4(steps: 4)", "dopri5(rtol: 1e-9, atol: 1e-9)"] {
+                let text = format!(
+                    "{HEAD}param T: real = 0\nobjective o {{\n  draw z ~ source\n  let q = solve t: {span} {{ x' = x + 2 * z[0] + t \
+                     from 1 }}\n  minimize q.x + 0 * z[0]\n}}\ntrain {{ objective: o, batch: 70, steps: 1, solver: {solver} }}"
+                );
+                let o = objective(&text);
+                let mut trainer = o.trainer::<f64>(&jit(), 1, mode.clone(), SGD);
+                let found = gradient(&mut trainer)[0];
+                let mut at = |t: f64| step(&mut trainer, &[t], 0.0).0;
+                let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{span} {solver} {mode:?}: {found}, by differences {expected}"
+                );
+            }
+        }
+    }
+}
+
 /// Running costs, a potential whose second derivatives train, a time derivative inside the right-hand side.
 #[test]
 fn gradients_of_ot_flow_are_central_differences() {
