@@ -166,6 +166,9 @@ pub fn sample(args: &SampleArgs) -> ExitCode {
     let wanted = Wanted::Samples { count: args.n.map(|n| n as usize), draw: args.draw };
     go(&args.which, &args.out, "", &wanted, |d, read| {
         println!("{} samples of {} numbers in {}", number::count(d.rows as u64), d.width, args.out.display());
+        if d.restored {
+            println!("in the units of the data file, not standardised");
+        }
         if !d.classes.is_empty() {
             println!("with their classes; a spec reads both by {read}");
         }
@@ -188,6 +191,11 @@ pub fn density(args: &DensityArgs) -> ExitCode {
         let s = Summary::of(&d.values);
         let mean = if d.rows > 1 { number::with_error(s.mean, s.error()) } else { number::plain(s.mean) };
         println!("mean log-density {mean} nats at {} points, in {}", number::count(d.rows as u64), args.out.display());
+        if d.restored {
+            println!(
+                "of points in the units of the data file, not standardised (the metric `nll` is in standardised units)"
+            );
+        }
     })
 }
 

@@ -71,7 +71,7 @@ impl Column {
     pub fn read(&self, row: usize, out: &mut [f64]) -> Result<()> {
         self.cells.read(row, out)?;
         if let Some(s) = &self.scale {
-            for (x, (m, d)) in out.iter_mut().zip(s.mean.iter().zip(&s.deviation)) {
+            for (x, (m, d)) in out.iter_mut().zip(s.each()) {
                 *x = (*x - m) / d;
             }
         }
@@ -95,4 +95,11 @@ pub struct Scale {
     pub mean: Vec<f64>,
     /// Of each element of a row, positive.
     pub deviation: Vec<f64>,
+}
+
+impl Scale {
+    /// Mean and deviation of each element.
+    pub fn each(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.mean.iter().copied().zip(self.deviation.iter().copied())
+    }
 }

@@ -45,24 +45,29 @@ fn distance(
     }
     let repetitions = repetitions(available, size, extent);
     let truths = sets.target.len() / d;
-    let mut values = Vec::new();
-    let mut floors = Vec::new();
-    for r in 0..repetitions {
-        let x = rows(&sets.x, d, r * size..(r + 1) * size);
-        let y = rows(&sets.target, d, r * size..(r + 1) * size);
-        values.push(f(x.view(), y.view()).map_err(|e| fault(name, &e))?.value);
-        // Two true sets, neither of them used above where there are enough.
+    let mut between =
+        |(x, y): (Array2<f64>, Array2<f64>)| f(x.view(), y.view()).map(|e| e.value).map_err(|e| fault(name, &e));
+    let pair = |r: usize| {
+        let range = || r * size..(r + 1) * size;
+        (rows(&sets.x, d, range()), rows(&sets.target, d, range()))
+    };
+    // Two true sets, neither of them used above where there are enough. True draws cost little: a floor has its spread even
+    // where one set was generated.
+    let floors =
+        (truths.saturating_sub(repetitions * size) / (2 * size)).clamp(repetitions, repetitions.max(REPETITIONS));
+    let true_pair = |r: usize| {
         let others = (sets.other.len() / d / repetitions).min(size);
-        let (first, second) = if others > 0 {
+        if others > 0 {
             let (a, b) = (r * size, r * others);
-            (rows(&sets.target, d, a..a + others), rows(&sets.other, d, b..b + others))
-        } else {
-            let b = size.min(truths / (2 * repetitions));
-            let a = truths - (2 * r + 2) * b;
-            (rows(&sets.target, d, a..a + b), rows(&sets.target, d, a + b..a + 2 * b))
-        };
-        floors.push(f(first.view(), second.view()).map_err(|e| fault(name, &e))?.value);
-    }
+            return (rows(&sets.target, d, a..a + others), rows(&sets.other, d, b..b + others));
+        }
+        let b = size.min(truths / (2 * floors));
+        let a = truths - (2 * r + 2) * b;
+        (rows(&sets.target, d, a..a + b), rows(&sets.target, d, a + b..a + 2 * b))
+    };
+    let floors = if sets.other.is_empty() { floors } else { repetitions };
+    let values = (0..repetitions).map(|r| between(pair(r))).collect::<Result<Vec<f64>, Diagnostic>>()?;
+    let floors = (0..floors).map(|r| between(true_pair(r))).collect::<Result<Vec<f64>, Diagnostic>>()?;
     Ok((Summary::of(&values), Summary::of(&floors), size))
 }
 
@@ -167,7 +172,8 @@ pub fn of_samples(name: &str, sets: &Sets, seed: u64, extent: Extent, out: &mut 
             let widths = Bandwidths::Fixed(MMD_BANDWIDTHS.to_vec());
             measure(EXACT, &mut |a, b| metrics::mmd(a, b, &widths))?
         }
-        _ => measure(share, &mut |a, b| metrics::frechet(a, b))?,
+        "frechet" => measure(share, &mut |a, b| metrics::frechet(a, b))?,
+        other => return Err(Diagnostic::bare(Code::Internal, format!("`{other}` is no distance between samples"))),
     };
     out.value = value.mean;
     out.standard_error = (value.count > 1).then(|| value.error());

@@ -61,6 +61,8 @@ pub struct Drawn {
     pub classes: Vec<u32>,
     /// What classes are called, where the target names them.
     pub names: Vec<String>,
+    /// Whether the target is a file whose numbers were standardised: values are in the units of the file.
+    pub restored: bool,
 }
 
 /// Evaluates the law of an arm with the parameters that a seed ended with.
@@ -107,10 +109,18 @@ fn evaluate_in<T: Real>(
             let classes = labels_of(g, n);
             let out = labelled(&c, &theta, Draw { seed, purpose: "sample", step: *draw }, n, &[], &classes)?;
             let x = out.output("x").ok_or_else(|| Diagnostic::bare(Code::Internal, "a sampler without samples"))?;
+            let width = x.values.len() / n.max(1);
+            let mut values: Vec<f64> = x.values.iter().map(|v| v.to_f64()).collect();
+            let scale = arm.target.as_ref().and_then(|t| store.scale(t)).filter(|s| s.mean.len() == width);
+            if let Some(s) = scale {
+                let rows = values.chunks_exact_mut(width.max(1));
+                rows.for_each(|row| row.iter_mut().zip(s.each()).for_each(|(x, (m, d))| *x = *x * d + m));
+            }
             Ok(Drawn {
                 rows: n,
-                width: x.values.len() / n.max(1),
-                values: x.values.iter().map(|v| v.to_f64()).collect(),
+                width,
+                values,
+                restored: scale.is_some(),
                 classes,
                 names: arm.target.as_ref().and_then(|t| store.names(t)).unwrap_or_default().to_vec(),
             })
@@ -136,14 +146,23 @@ fn evaluate_in<T: Real>(
                     false => "one row a point",
                 }));
             }
-            let (points, labels) = if conditional { split(points, *width, arm)? } else { (points.to_vec(), vec![]) };
+            let (mut points, labels) =
+                if conditional { split(points, *width, arm)? } else { (points.to_vec(), vec![]) };
+            let scale = arm.target.as_ref().and_then(|t| store.scale(t)).filter(|s| s.mean.len() == dim);
+            if let Some(s) = scale {
+                let rows = points.chunks_exact_mut(dim.max(1));
+                rows.for_each(|row| row.iter_mut().zip(s.each()).for_each(|(x, (m, d))| *x = (*x - m) / d));
+            }
             let c = Compiled::solving(f, backend, options.pool)?.reading(&store);
             let theta = gather(&c, &named, seed, &plan.stages);
             let x: Vec<T> = points.iter().map(|v| T::from_f64(*v)).collect();
             let rows = points.len() / dim.max(1);
             let out = labelled(&c, &theta, Draw { seed, purpose: "density", step: 0 }, rows, &[&x], &labels)?;
-            let values = out.outputs.first().map(|o| o.values.iter().map(|v| v.to_f64()).collect()).unwrap_or_default();
-            Ok(Drawn { rows, width: 1, values, classes: vec![], names: vec![] })
+            // The density of x is that of (x - m) / d, divided by the product of all d.
+            let stretch: f64 = scale.map_or(0.0, |s| s.deviation.iter().map(|d| d.ln()).sum());
+            let of = |o: &crate::run::forward::Output<T>| o.values.iter().map(|v| v.to_f64() - stretch).collect();
+            let values = out.outputs.first().map(of).unwrap_or_default();
+            Ok(Drawn { rows, width: 1, values, classes: vec![], names: vec![], restored: scale.is_some() })
         }
     }
 }

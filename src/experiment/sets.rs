@@ -6,11 +6,11 @@
 
 use super::programs::{Compiled, Draw};
 use crate::backend::Backend;
-use crate::data::{Split, Table};
+use crate::data::{Scale, Split, Table};
 use crate::diag::{Code, Diagnostic};
 use crate::elaborate::Set;
 use crate::elaborate::sets::Rows as Source;
-use crate::ir::{InputId, Program, RowsInput};
+use crate::ir::{InputId, Op, Program, RowsInput};
 use crate::plan;
 use crate::run::Real;
 use crate::run::data_cols::{Block, ColumnSource, DataRows, Part, RowOrder, Rows};
@@ -132,6 +132,16 @@ impl<T: Real> Store<T> {
     pub fn names(&self, program: &Program) -> Option<&[String]> {
         let sets = program.inputs.iter().filter_map(|d| d.rows.as_ref()).filter_map(|r| self.sets.get(r.set as usize));
         sets.filter_map(|s| s.classes.as_deref()).next()
+    }
+
+    /// How the rows of a file that are a program's draws were standardised; nothing if its draws are something else.
+    pub fn scale(&self, program: &Program) -> Option<&Scale> {
+        let Op::Input(id) = program.dag.op(program.output("x")?) else { return None };
+        let rows = program.inputs[id.0 as usize].rows.as_ref()?;
+        match &self.sets.get(rows.set as usize)?.rows {
+            Source::Table(table) => table.columns.get(rows.part as usize)?.scale.as_ref(),
+            Source::Windows { .. } | Source::Drawn(_) => None,
+        }
     }
 
     /// How many rows a split of a set has.

@@ -393,18 +393,34 @@ fn takes_energy(name: &str) -> bool {
 pub fn entries(evaluate: &[&Arg], text: &dyn Fn(crate::source::Span) -> String) -> Vec<(Arg, String)> {
     let mut out: Vec<(Arg, String)> = Vec::new();
     for arg in evaluate {
-        if !matches!(&*arg.value.kind, ExprKind::Name(n) if n == "quality_by_steps") {
+        let Some(keys) = quality_keys(&arg.value) else {
             out.push(((*arg).clone(), called(arg, text)));
             continue;
-        }
+        };
+        let more: String = keys.iter().map(|key| format!(", {}", text(key_span(key)))).collect();
         for steps in EULER_STEPS {
-            let label = format!("wasserstein2(solver: euler(steps: {steps}))");
+            let label = format!("wasserstein2(solver: euler(steps: {steps}){more})");
             if !evaluate.iter().any(|a| text(a.value.span) == label) {
-                out.push((by_steps(arg.value.span, steps), label));
+                out.push((by_steps(arg.value.span, steps, keys), label));
             }
         }
     }
     out
+}
+
+/// The keys of `quality_by_steps`, if it is that.
+fn quality_keys(e: &Expr) -> Option<&[Arg]> {
+    let is_it = |e: &Expr| matches!(&*e.kind, ExprKind::Name(n) if n == "quality_by_steps");
+    match &*e.kind {
+        _ if is_it(e) => Some(&[]),
+        ExprKind::Call { callee, args, condition: None } if is_it(callee) => Some(args),
+        _ => None,
+    }
+}
+
+/// Where a key and its value stand.
+fn key_span(key: &Arg) -> crate::source::Span {
+    key.label.as_ref().map_or(key.value.span, |label| label.span.to(key.value.span))
 }
 
 /// The name of a result: its label, or the metric as written.
@@ -415,14 +431,15 @@ pub fn called(arg: &Arg, text: &dyn Fn(crate::source::Span) -> String) -> String
 /// Steps of Euler at which `quality_by_steps` looks.
 const EULER_STEPS: [u32; 6] = [1, 2, 5, 10, 20, 100];
 
-/// `wasserstein2(solver: euler(steps: n))` at the place of a shorter word.
-fn by_steps(span: crate::source::Span, steps: u32) -> Arg {
+/// `wasserstein2(solver: euler(steps: n), keys)` at the place of a shorter word.
+fn by_steps(span: crate::source::Span, steps: u32, keys: &[Arg]) -> Arg {
     let expr = |kind| Expr { kind: Box::new(kind), span };
     let name = |n: &str| expr(ExprKind::Name(n.to_owned()));
     let given = |label: &str, value| Arg { label: Some(Ident { name: label.to_owned(), span }), value };
-    let call = |f: &str, arg| expr(ExprKind::Call { callee: name(f), args: vec![arg], condition: None });
+    let call = |f: &str, args| expr(ExprKind::Call { callee: name(f), args, condition: None });
     let number = expr(ExprKind::Number { value: f64::from(steps), is_int: true, text: steps.to_string() });
-    Arg { label: None, value: call("wasserstein2", given("solver", call("euler", given("steps", number)))) }
+    let solver = given("solver", call("euler", vec![given("steps", number)]));
+    Arg { label: None, value: call("wasserstein2", [&[solver], keys].concat()) }
 }
 
 /// Samples that are made unless `count` says otherwise.

@@ -193,26 +193,35 @@ impl<T: Real> Objective<T> {
         }
     }
 
-    /// Operations of a sample without those inside solves, whose steps are not known beforehand, but for `steps` of them.
-    pub fn flops(&self, steps: u64) -> u64 {
-        let weight = |role: &Role<T>, flops: u64| match role {
-            Role::Map(_) => flops,
-            Role::Solve { .. } => flops * steps,
-        };
-        let forward: u64 = self.forward.steps.iter().map(|s| weight(&s.role, s.layout.flops)).sum();
-        let backs: u64 = self
+    /// Operations of a sample. Spans count as of length 1, and what error control takes is a guess
+    /// ([`SolverConfig::expected_evaluations`]).
+    pub fn flops(&self) -> u64 {
+        let mut solvers = self.solvers.iter().map(SolverConfig::expected_evaluations);
+        let times: Vec<u64> = self
             .forward
             .steps
             .iter()
-            .zip(&self.backs)
-            .map(|(s, back)| match back {
-                Back::Nothing => 0,
-                Back::Map { part, .. } => self.parts[*part].kernel.layout().flops,
-                Back::Solve { record, back, .. } => {
-                    weight(&s.role, self.parts[*record].kernel.layout().flops + self.parts[*back].kernel.layout().flops)
-                }
+            .map(|s| match &s.role {
+                Role::Map(_) => 1,
+                Role::Solve { .. } => solvers.next().unwrap_or(1),
             })
-            .sum();
-        forward + backs
+            .collect();
+        // States between snapshots are marched again; the reversible scheme makes two steps for one, both ways.
+        let (ahead, behind) = match self.mode {
+            Mode::Exact { .. } | Mode::Adjoint { .. } => (1, 1),
+            Mode::Snapshots(_) => (2, 1),
+            Mode::Reversible { .. } => (2, 2),
+        };
+        let flops = |part: usize| self.parts[part].kernel.layout().flops;
+        let forward = self.forward.steps.iter().zip(&times).map(|(s, n)| {
+            let solved = matches!(s.role, Role::Solve { .. });
+            s.layout.flops * n * if solved { ahead } else { 1 }
+        });
+        let backs = self.backs.iter().zip(&times).map(|(back, n)| match back {
+            Back::Nothing => 0,
+            Back::Map { part, .. } => flops(*part),
+            Back::Solve { record, back, .. } => (flops(*record) + flops(*back)) * n * behind,
+        });
+        forward.sum::<u64>() + backs.sum::<u64>()
     }
 }

@@ -31,8 +31,6 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 /// Most slots of a step.
 pub(super) const SLOTS: usize = 8;
-/// Stages that a solve is taken for, before any has been made.
-const STAGES: u64 = 12;
 /// Ranges of the gradient; a worker takes a run of them.
 pub(super) const SHARDS: usize = 32;
 /// What a worker has for itself.
@@ -74,7 +72,7 @@ impl<T: Real> Work<T> {
     pub fn flops(&self) -> u64 {
         match self {
             Work::Unit(part, _) => part.kernel.layout().flops,
-            Work::Objective(objective) => objective.flops(STAGES),
+            Work::Objective(objective) => objective.flops(),
         }
     }
 }

@@ -414,7 +414,8 @@ impl<T: Real> Trainer<T> {
         total
     }
 
-    /// Floating-point operations of a step, by the back end's count, without the update. A solve counts as a few steps.
+    /// Floating-point operations of a step, by the back end's count, without the update. Spans of solves count as of
+    /// length 1, and steps under error control are a guess.
     #[must_use]
     pub fn flops(&self) -> u64 {
         self.work.flops() * self.config.batch as u64

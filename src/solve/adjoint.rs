@@ -281,6 +281,7 @@ impl<T: Real> Plan<'_, T> {
                 plan.march(0, workspace, out, Keep { each: Some(&mut each), ..keep })
             };
             marched.map_err(|e| e.of_batch(samples.start))?;
+            // An evaluation of the augmented equation is one of the field and one of its transpose.
             run.evaluations += counts.iter().map(|c| u64::from(c.evaluations)).sum::<u64>();
             state.copy_from_slice(&ended);
             if piece > 0 {
@@ -294,7 +295,8 @@ impl<T: Real> Plan<'_, T> {
                 }
             }
         }
-        run.again = quadrature.evaluations;
+        run.evaluations += quadrature.evaluations;
+        run.again = run.evaluations;
         if !bars.t0.is_empty() {
             let moved = self.along(rhs, captures, samples.start, &state, all, |sample| self.problem.span(sample).0)?;
             bars.t0.iter_mut().zip(moved).for_each(|(t, m)| *t -= m);

@@ -22,6 +22,22 @@ pub struct SolverConfig {
     pub chunk: Option<usize>,
 }
 
+/// Evaluations that a solve under error control is taken for, before any has been made: two steps of six.
+const UNKNOWN_EVALUATIONS: u64 = 12;
+
+impl SolverConfig {
+    /// Evaluations of the right-hand side by a solve over a span of length 1; under error control a guess.
+    #[must_use]
+    pub fn expected_evaluations(&self) -> u64 {
+        let stages = (self.method.stages - usize::from(self.method.fsal)) as u64;
+        match self.steps {
+            Steps::Count(n) => u64::from(n) * stages,
+            Steps::Size(size) => (1.0 / size).ceil().clamp(1.0, 1e9) as u64 * stages,
+            Steps::Adaptive(_) => UNKNOWN_EVALUATIONS,
+        }
+    }
+}
+
 /// Which solvers of a plan are implicit, by their index; `u32::MAX` is the one of the enclosing block.
 pub fn implicit<'a>(solvers: &'a [SolverConfig], default: Option<&'a SolverConfig>) -> impl Fn(u32) -> bool + 'a {
     move |index| {

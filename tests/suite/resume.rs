@@ -335,6 +335,49 @@ fn read_back(place: &Place) {
     }
 }
 
+/// What trained on standardised data is sampled, and asked for densities, in the units of the file.
+#[test]
+fn samples_and_densities_are_in_the_units_of_the_file() {
+    let spec = "
+data = file(\"x.csv\", standardize: per_feature, split: [0.5, 0, 0.5])
+source = normal(dim: 2)
+target = data
+field v(x, t) = mlp(concat(x, t), hidden: [16], out: dim(x))
+train { objective: flow_matching(v, straight), batch: 64, steps: 500 }
+generate { sampler: flow(v), solver: rk4(steps: 8), count: 100 }
+evaluate [nll, quality_by_steps(count: 80), wasserstein2(count: 90)]
+";
+    let place = Place::new(spec);
+    let row = |k: usize| {
+        let (a, b) = (((k * 7919) % 100) as f64 / 50.0 - 1.0, ((k * 104_729) % 100) as f64 / 50.0 - 1.0);
+        format!("{},{}\n", 100.0 + 10.0 * a, -5.0 + 0.1 * b)
+    };
+    let table: String = (0..200).map(row).collect();
+    std::fs::write(place.path("x.csv"), format!("a,b\n{table}")).expect("data");
+    let o = place.flowc(&["run", "spec.flow", "--quiet", "--out", "run"]);
+    assert!(o.status.success(), "{}", text(&o));
+    let json = std::fs::read_to_string(place.path("run/record.json")).expect("a record");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("a record");
+    let metrics = json["cells"][0]["metrics"].as_array().expect("metrics").clone();
+    let by_steps = metrics.iter().filter(|m| m["name"].as_str().is_some_and(|n| n.ends_with("), count: 80)")));
+    assert_eq!(by_steps.count(), 6, "one line for each number of steps");
+    assert!(metrics.last().is_some_and(|m| m["floor_sd"].as_f64().is_some()), "a floor has its spread: {metrics:?}");
+    let o = place.flowc(&["sample", "run", "-n", "400", "-o", "s.npy"]);
+    assert!(o.status.success() && text(&o).contains("units of the data file"), "{}", text(&o));
+    let s: ndarray::Array2<f64> = ndarray_npy::read_npy(place.path("s.npy")).expect("samples");
+    let mean = s.mean_axis(ndarray::Axis(0)).expect("rows");
+    assert!((mean[0] - 100.0).abs() < 3.0 && (mean[1] + 5.0).abs() < 0.03, "{mean}");
+    // A density in the units of the file integrates to one there.
+    let grid = (0..61 * 61).map(|k| [40.0 + 2.0 * f64::from(k % 61), -5.6 + 0.02 * f64::from(k / 61)]);
+    let points: String = grid.map(|[a, b]| format!("{a},{b}\n")).collect();
+    std::fs::write(place.path("p.csv"), format!("a,b\n{points}")).expect("points");
+    let o = place.flowc(&["density", "run", "p.csv", "-o", "d.npy"]);
+    assert!(o.status.success() && text(&o).contains("units of the data file"), "{}", text(&o));
+    let d: ndarray::Array1<f64> = ndarray_npy::read_npy(place.path("d.npy")).expect("densities");
+    let whole = d.mapv(f64::exp).sum() * 2.0 * 0.02;
+    assert!((whole - 1.0).abs() < 0.03, "{whole}");
+}
+
 /// Too few samples, or too few rows of a class to judge by, end a metric in a message.
 #[test]
 fn metrics_of_few_samples_end_in_numbers_or_in_a_message() {
