@@ -192,9 +192,7 @@ pub fn density(args: &DensityArgs) -> ExitCode {
         let mean = if d.rows > 1 { number::with_error(s.mean, s.error()) } else { number::plain(s.mean) };
         println!("mean log-density {mean} nats at {} points, in {}", number::count(d.rows as u64), args.out.display());
         if d.restored {
-            println!(
-                "of points in the units of the data file, not standardised (the metric `nll` is in standardised units)"
-            );
+            println!("of points in the units of the data file, not standardised as for `nll`");
         }
     })
 }
