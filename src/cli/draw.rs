@@ -3,7 +3,7 @@
 //! A run folder -> samples or log-densities, with the parameters of its checkpoint; which arm, stage and seed they are of is said
 //! on stderr. Deliberately absent: training; the forms of files (see `rows`).
 
-use super::rows::{Layout, Rows};
+use super::rows::{self, Layout, Rows};
 use super::run::Machine;
 use super::started::{self, Started};
 use super::{Fault, Format, RUN, SPEC, complain, print_all};
@@ -59,8 +59,8 @@ pub struct SampleArgs {
 pub struct DensityArgs {
     #[command(flatten)]
     which: Which,
-    /// Points: a .npy array, or any file of data that a spec may read; one row a point, behind its coordinates
-    /// the number of its class where the density is that given a class
+    /// Points: a .npy array, or any file of data that a spec may read; one row a point. Where the density is that
+    /// given a class, its number stands behind the coordinates, or classes stand where `flowc sample` puts them
     points: PathBuf,
     /// Where log-densities go, in nats: .npy, .npz, .csv or .tsv
     #[arg(short, long, value_name = "FILE", default_value = "density.npy")]
@@ -177,15 +177,14 @@ pub fn sample(args: &SampleArgs) -> ExitCode {
 
 /// `flowc density`
 pub fn density(args: &DensityArgs) -> ExitCode {
-    let points = match points(&args.points) {
+    let (values, width, labels) = match points(&args.points) {
         Ok(p) => p,
         Err(d) => {
             complain(&d);
             return ExitCode::from(SPEC);
         }
     };
-    let (values, width) = points;
-    let wanted = Wanted::Density { points: &values, width };
+    let wanted = Wanted::Density { points: &values, width, labels: labels.as_ref() };
     // A run that evaluates no likelihood is asked for one.
     go(&args.which, &args.out, "\nevaluate [nll(count: 1)]\n", &wanted, |d, _| {
         let s = Summary::of(&d.values);
@@ -197,14 +196,22 @@ pub fn density(args: &DensityArgs) -> ExitCode {
     })
 }
 
-/// The rows of a file and how many numbers each has.
-fn points(path: &Path) -> Result<(Vec<f64>, usize), Diagnostic> {
+/// The rows of a file, how many numbers each has, and its labels, if it has some where `flowc sample` writes them.
+fn points(path: &Path) -> Result<(Vec<f64>, usize, Option<data::Labels>), Diagnostic> {
     let fault = |f: &data::Fault| set_errors::bare(f, &format!("`{}`", path.display()));
-    let table = data::load(path, &data::Options::default()).map_err(|f| fault(&f))?;
+    let labelled = data::Options { label: rows::label_of(path).map(data::Pick::Name), ..data::Options::default() };
+    let table = data::load(path, &labelled).or_else(|f| match f {
+        // No such column, numbers that are no classes, or an array left there by other samples: the rows are what the file has.
+        data::Fault::NoColumn { .. } | data::Fault::Classes { .. } | data::Fault::Lengths { .. } => {
+            data::load(path, &data::Options::default())
+        }
+        other => Err(other),
+    });
+    let table = table.map_err(|f| fault(&f))?;
     let column = &table.columns[0];
     let mut values = vec![0.0; table.rows * column.width()];
     for (row, out) in values.chunks_exact_mut(column.width()).enumerate() {
         column.read(row, out).map_err(|e| fault(&data::Fault::Format { why: folder::reason(&e) }))?;
     }
-    Ok((values, column.width()))
+    Ok((values, column.width(), table.labels.clone()))
 }

@@ -71,13 +71,10 @@ impl Rows<'_> {
             Layout::Table(delimiter) => checkpoint::replace(out, |w| self.table(delimiter, w)),
         };
         written.map_err(|d| Box::new(d.help("name another place with `-o FILE`")))?;
-        let own = |p: &Path| p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let label = match layout {
-            _ if self.classes.is_empty() => String::new(),
-            Layout::Npy => format!(", label: \"{}\"", own(&beside(out))),
-            Layout::Npz | Layout::Table(_) => format!(", label: \"{LABEL}\""),
-        };
-        Ok(format!("file(\"{}\"{label})", own(out)))
+        let name = out.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let label = label_of(out).filter(|_| !self.classes.is_empty());
+        let label = label.map_or_else(String::new, |l| format!(", label: \"{l}\""));
+        Ok(format!("file(\"{name}\"{label})"))
     }
 
     fn npy(&self, out: &Path) -> Fault<()> {
@@ -117,6 +114,17 @@ impl Rows<'_> {
 
     fn class_name(&self, class: u32) -> String {
         self.names.get(class as usize).cloned().unwrap_or_else(|| class.to_string())
+    }
+}
+
+/// What a spec calls the labels of a file of a form that is written here: the array beside an array, if there is one, else a column.
+pub fn label_of(path: &Path) -> Option<String> {
+    match Layout::of(path).ok()? {
+        Layout::Npy => {
+            let file = Some(beside(path)).filter(|p| p.exists())?;
+            file.file_name().map(|n| n.to_string_lossy().into_owned())
+        }
+        Layout::Npz | Layout::Table(_) => Some(LABEL.to_owned()),
     }
 }
 

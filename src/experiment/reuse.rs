@@ -11,6 +11,7 @@ use super::train::trainer;
 use super::{Engine, Options, cell_name};
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;
+use crate::data::Labels;
 use crate::diag::{Code, Diagnostic};
 use crate::folder;
 use crate::interp::Interp;
@@ -36,6 +37,8 @@ pub enum Wanted<'a> {
         points: &'a [f64],
         /// Coordinates of a point.
         width: usize,
+        /// The classes of the points, where they stand apart; else behind the coordinates.
+        labels: Option<&'a Labels>,
     },
 }
 
@@ -125,7 +128,7 @@ fn evaluate_in<T: Real>(
                 names: arm.target.as_ref().and_then(|t| store.names(t)).unwrap_or_default().to_vec(),
             })
         }
-        Wanted::Density { points, width } => {
+        Wanted::Density { points, width, labels } => {
             let density = arm.metrics.iter().find_map(|m| match &m.kind {
                 MetricKind::Density { density, .. } => Some(density),
                 _ => None,
@@ -136,18 +139,22 @@ fn evaluate_in<T: Real>(
             let conditional = given().any(|d| d.name == "label");
             let coordinates = given().filter(|d| d.name != "label");
             let dim: usize = coordinates.map(|d| d.shape.iter().product::<usize>()).sum();
-            if dim + usize::from(conditional) != *width {
+            if dim + usize::from(conditional && labels.is_none()) != *width {
                 let d = Diagnostic::bare(
                     Code::ShapeMismatch,
                     format!("the rows have {width} numbers, a point of the law has {dim} coordinates"),
                 );
                 return Err(d.help(match conditional {
-                    true => "the density is that given a class: its number, from 0, stands behind the coordinates",
+                    true => "the density is that given a class: its number, from 0, stands behind the coordinates, or the class in a column `label`",
                     false => "one row a point",
                 }));
             }
-            let (mut points, labels) =
-                if conditional { split(points, *width, arm)? } else { (points.to_vec(), vec![]) };
+            let names = arm.target.as_ref().and_then(|t| store.names(t)).unwrap_or_default();
+            let (mut points, labels) = match (conditional, labels) {
+                (false, _) => (points.to_vec(), vec![]),
+                (true, None) => split(points, *width, arm)?,
+                (true, Some(l)) => (points.to_vec(), classes(l, names, arm)?),
+            };
             let scale = arm.target.as_ref().and_then(|t| store.scale(t)).filter(|s| s.mean.len() == dim);
             if let Some(s) = scale {
                 let rows = points.chunks_exact_mut(dim.max(1));
@@ -167,21 +174,44 @@ fn evaluate_in<T: Real>(
     }
 }
 
+/// The classes that an arm generates.
+fn generated(arm: &Arm) -> Vec<u32> {
+    arm.generate.as_ref().and_then(|g| g.labels.clone()).unwrap_or_default()
+}
+
+/// `E0610`: a row of a class that the arm does not generate.
+fn other_class(row: usize, class: &str, known: &[String]) -> Diagnostic {
+    let d = format!("row {row} (counted from 0) has class {class}, which this run does not generate");
+    Diagnostic::bare(Code::BadValue, d).help(format!("its classes are {}", known.join(", ")))
+}
+
 /// Points and their classes, which stand last in each row and are among those that the arm generates.
 fn split(rows: &[f64], width: usize, arm: &Arm) -> Result<(Vec<f64>, Vec<u32>), Diagnostic> {
-    let known = arm.generate.as_ref().and_then(|g| g.labels.clone()).unwrap_or_default();
+    let known = generated(arm);
     let (mut points, mut labels) = (Vec::new(), Vec::new());
     for (i, row) in rows.chunks_exact(width).enumerate() {
         let (x, class) = row.split_at(width - 1);
         let Some(label) = known.iter().find(|k| f64::from(**k) == class[0]) else {
-            let d = format!("row {i} (counted from 0) has class {}, which this run does not generate", class[0]);
             let all: Vec<String> = known.iter().map(u32::to_string).collect();
-            return Err(Diagnostic::bare(Code::BadValue, d).help(format!("its classes are {}", all.join(", "))));
+            return Err(other_class(i, &class[0].to_string(), &all));
         };
         points.extend(x);
         labels.push(*label);
     }
     Ok((points, labels))
+}
+
+/// The classes of rows by what they are called, in arrays by their numbers.
+fn classes(labels: &Labels, names: &[String], arm: &Arm) -> Result<Vec<u32>, Diagnostic> {
+    let known = generated(arm);
+    let called = |k: u32| names.get(k as usize).cloned().unwrap_or_else(|| k.to_string());
+    let class = |(row, own): (usize, &u32)| {
+        let own = &labels.names[*own as usize];
+        let all = || known.iter().map(|k| called(*k)).collect::<Vec<_>>();
+        let found = known.iter().find(|k| called(**k) == *own).or_else(|| known.iter().find(|k| k.to_string() == *own));
+        found.copied().ok_or_else(|| other_class(row, own, &all()))
+    };
+    labels.of.iter().enumerate().map(class).collect()
 }
 
 /// What an arm has learned with a seed, stages before it included: from checkpoints.

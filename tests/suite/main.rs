@@ -13,6 +13,7 @@ mod data;
 mod data_runs;
 mod detest;
 mod docs;
+mod drawn;
 mod einsum;
 mod examples;
 mod experiment;

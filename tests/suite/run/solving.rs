@@ -175,14 +175,11 @@ fn an_end_time_that_begins_at_the_start_moves() {
                      from 1 }}\n  minimize q.x + 0 * z[0]\n}}\ntrain {{ objective: o, batch: 70, steps: 1, solver: {solver} }}"
                 );
                 let o = objective(&text);
-                let mut trainer = o.trainer::<f64>(&jit(), 1, mode.clone(), SGD);
+                let mut trainer = o.trainer::<f64>(&jit(), 1, mode, SGD);
                 let found = gradient(&mut trainer)[0];
                 let mut at = |t: f64| step(&mut trainer, &[t], 0.0).0;
                 let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
-                assert!(
-                    (found - expected).abs() < 1e-5,
-                    "{span} {solver} {mode:?}: {found}, by differences {expected}"
-                );
+                assert!((found - expected).abs() < 1e-5, "{span} {solver} {mode:?}: {found}, not {expected}");
             }
         }
     }
