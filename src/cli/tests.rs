@@ -83,8 +83,15 @@ pub fn test(args: &TestArgs) -> ExitCode {
         }
     }
     let rest = specs.len() - passed - bad;
+    let left = left_out(&args.specs);
     let stopped = if rest > 0 { format!(", {rest} not run") } else { String::new() };
     println!("\n{passed} passed, {bad} failed{stopped}");
+    if !left.is_empty() {
+        const SHOWN: usize = 4;
+        let names: Vec<String> = left.iter().take(SHOWN).map(|p| p.display().to_string()).collect();
+        let more = if left.len() > SHOWN { format!(" and {} more", left.len() - SHOWN) } else { String::new() };
+        println!("folders inside are not looked into: `flowc test {}`{more}", names.join(" "));
+    }
     ExitCode::from(if bad > 0 {
         SPEC
     } else if rest > 0 {
@@ -108,7 +115,10 @@ fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Diagnostic> {
             all.sort();
             if all.is_empty() {
                 let d = Diagnostic::bare(Code::FileNotFound, format!("there is no spec in `{}`", p.display()));
-                return Err(d.help("a spec is a file that ends in .flow"));
+                return Err(match left_out(std::slice::from_ref(p)).first() {
+                    Some(inner) => d.help(format!("folders inside are run by name: `flowc test {}`", inner.display())),
+                    None => d.help("a spec is a file that ends in .flow"),
+                });
             }
             out.extend(all);
         } else {
@@ -116,6 +126,31 @@ fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Diagnostic> {
         }
     }
     Ok(out)
+}
+
+/// The folders with specs inside of these folders that are not named themselves.
+fn left_out(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let entries = |p: &Path| -> Vec<PathBuf> {
+        let read = std::fs::read_dir(p).into_iter().flatten().flatten();
+        let mut all: Vec<PathBuf> = read.map(|e| e.path()).collect();
+        all.sort();
+        all
+    };
+    let spec = |p: &PathBuf| p.extension().is_some_and(|e| e == "flow") && p.is_file();
+    let named = |p: &Path| paths.iter().any(|o| o.canonicalize().ok() == p.canonicalize().ok());
+    // Deep enough for any tree of specs, and an end where links make a circle.
+    const DEEPEST: usize = 8;
+    let mut out = Vec::new();
+    let mut level: Vec<PathBuf> = paths.iter().filter(|p| p.is_dir()).cloned().collect();
+    for _ in 0..DEEPEST {
+        let inner = level.iter().flat_map(|p| entries(p)).filter(|p| p.is_dir());
+        // A run keeps a copy of its spec, which is no other one.
+        let run = |p: &PathBuf| p.join("run.json").is_file();
+        let hidden = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        level = inner.filter(|p| !run(p) && !hidden(p)).collect();
+        out.extend(level.iter().filter(|p| entries(p).iter().any(spec) && !named(p)).cloned());
+    }
+    out
 }
 
 fn one(args: &TestArgs, spec: &Path) -> Verdict {

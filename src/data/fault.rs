@@ -14,7 +14,9 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, column {}", self.row, self.column)
+        // Lines count from 1, as editors do; columns as `features: [0, 1]` does.
+        let number = self.column.bytes().all(|b| b.is_ascii_digit());
+        write!(f, "{}, column {}{}", self.row, self.column, if number { " (counted from 0)" } else { "" })
     }
 }
 
@@ -31,12 +33,16 @@ pub enum Fault {
     Kind { kind: String },
     /// There is no row.
     Empty,
+    /// An array of this shape, which has a zero in it.
+    NoNumbers { shape: Vec<usize> },
+    /// Two columns, by number, have the name that one is asked for by.
+    Twice { name: String, first: usize, second: usize },
     /// There is no such column; what there is.
     NoColumn { asked: Pick, known: Vec<String> },
     /// Several arrays could be the features.
     Ambiguous { known: Vec<String> },
-    /// A text where a number is needed.
-    Text { at: Place, text: String },
+    /// A text where a number is needed; whether it is all of its line.
+    Text { at: Place, text: String, alone: bool },
     /// No value, NaN or infinity.
     NotFinite { at: Place, text: String },
     /// An integer that no real of 64 bits tells from its neighbours.

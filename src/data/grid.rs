@@ -83,7 +83,11 @@ impl Grid {
         self.label = label.map(|p| self.find(p)).transpose()?;
         self.picks = match features {
             Some(picks) => picks.iter().map(|p| self.find(p)).collect::<Result<_, _>>()?,
-            None => (0..self.width).filter(|k| Some(*k) != self.label).collect(),
+            None => {
+                let all: Vec<usize> = (0..self.width).filter(|k| Some(*k) != self.label).collect();
+                all.iter().try_for_each(|k| self.once(*k))?;
+                all
+            }
         };
         if self.picks.is_empty() { Err(Fault::Empty) } else { Ok(()) }
     }
@@ -93,11 +97,25 @@ impl Grid {
             Pick::Index(i) => (*i < self.width).then_some(*i),
             Pick::Name(n) => self.names.as_ref().and_then(|all| all.iter().position(|o| o == n)),
         };
+        if let (Pick::Name(_), Some(k)) = (pick, found) {
+            self.once(k)?;
+        }
         let known = || match &self.names {
             Some(n) => n.clone(),
             None => (0..self.width).map(|k| k.to_string()).collect(),
         };
         found.ok_or_else(|| Fault::NoColumn { asked: pick.clone(), known: known() })
+    }
+
+    /// That no other column has this one's name; columns without a name are known by their place.
+    fn once(&self, column: usize) -> Result<(), Fault> {
+        let Some(names) = &self.names else { return Ok(()) };
+        let name = &names[column];
+        let mut all = (0..names.len()).filter(|k| names[*k] == *name && !name.is_empty());
+        match (all.next(), all.next()) {
+            (Some(first), Some(second)) => Err(Fault::Twice { name: name.clone(), first, second }),
+            _ => Ok(()),
+        }
     }
 
     /// Reads a line that is not blank.
@@ -142,7 +160,7 @@ impl Grid {
             Err(_) if NOTHING.contains(&text.to_lowercase().as_str()) => {
                 Err(Fault::NotFinite { at: at(), text: text.into_owned() })
             }
-            Err(_) => Err(Fault::Text { at: at(), text: text.into_owned() }),
+            Err(_) => Err(Fault::Text { at: at(), text: text.into_owned(), alone: self.width == 1 }),
         }
     }
 }

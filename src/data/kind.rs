@@ -121,7 +121,7 @@ impl Header {
         match (self.shape.is_empty(), bytes.filter(|n| isize::try_from(*n).is_ok())) {
             (false, Some(n)) if n > 0 => Ok(self),
             (false, None) => Err(Fault::format("its header promises more numbers than a machine can hold")),
-            (true, _) | (false, Some(_)) => Err(Fault::Empty),
+            (true, _) | (false, Some(_)) => Err(Fault::NoNumbers { shape: self.shape }),
         }
     }
 

@@ -145,7 +145,7 @@ impl Stream for Rows {
                 }
                 Some(x) => x,
                 None if *field == Field::Null => return Err(Fault::NotFinite { at: at(), text: String::new() }),
-                None => return Err(Fault::Text { at: at(), text: plain(field) }),
+                None => return Err(Fault::Text { at: at(), text: plain(field), alone: false }),
             };
         }
         Ok(true)

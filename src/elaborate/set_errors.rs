@@ -112,9 +112,23 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
             at.path,
             "asked for here",
         )
-        .help("integers and reals of at most 64 bits are read; save it with `x.astype(\"float32\")`"),
+        .help(
+            "f32, f64, integers of at most 64 bits and truth values are read; save it as one of them: `x.astype(\"float32\")`",
+        ),
         Fault::Empty => d(Code::DataEmpty, format!("{file} has no rows"), at.path, "asked for here")
             .help("look at the file: behind a line of names there must be a row of values"),
+        Fault::NoNumbers { shape } => {
+            let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
+            let message = format!("{file} holds no number: its shape is [{}]", shape.join(", "));
+            d(Code::DataEmpty, message, at.path, "asked for here")
+                .help("an array has a row for each sample, and a number or more in each row: `x.shape` is `(n, d)`")
+        }
+        Fault::Twice { name, first, second } => {
+            let message = format!("{file} has two columns called `{}`", clipped(name));
+            d(Code::NoColumn, message, at.asking(&format!("`{name}`")), "which of them?").help(format!(
+                "name them apart in the file, or take columns by number, from 0: these are {first} and {second}"
+            ))
+        }
         Fault::NoColumn { asked, known } => {
             let span = at.asking(&asked.to_string());
             let message = format!("{file} has no column {asked}");
@@ -135,10 +149,14 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
                 listed(&words)
             ))
         }
-        Fault::Text { at: place, text } => {
+        Fault::Text { at: place, text, alone } => {
             let message = format!("{file}, {place}: `{}` is no number", clipped(text));
             let d = d(Code::NotANumber, message, at.features, "taken as a feature");
-            match [";", "\t", "|", " "].into_iter().find(|s| text.split(s).all(|p| p.trim().parse::<f64>().is_ok())) {
+            let number = |p: &str| p.trim().parse::<f64>().is_ok();
+            match [";", "\t", "|", " "].into_iter().find(|s| text.split(s).all(number)) {
+                None if *alone && text.split(',').all(number) => d.help(
+                    "cells seem to be separated by `,`: say `delimiter: \",\"`; if it is a decimal comma, save the file with points",
+                ),
                 Some("\t") => d.help("cells seem to be separated by tabs: call the file .tsv, or say `delimiter`"),
                 None if decimal_comma(text) => d.help(
                     "a decimal comma, it seems: numbers have a point, `1.5`; save the file with points, in pandas `df.to_csv(decimal=\".\")`",
@@ -153,6 +171,12 @@ pub fn file(fault: &Fault, file: &str, at: &FileSpans) -> Diagnostic {
             }
         }
         Fault::NotFinite { at: place, text } => {
+            // Digits make a number: one that no real reaches.
+            if text.bytes().any(|b| b.is_ascii_digit()) {
+                let message = format!("{file}, {place}: `{}` is beyond all reals", clipped(text));
+                return d(Code::NotANumber, message, at.features, "taken as a feature")
+                    .help("f64 ends at 1.8e308: look at the file, or bring the column to another unit");
+            }
             let what = if text.is_empty() {
                 "there is no value".to_owned()
             } else {

@@ -35,7 +35,11 @@ pub fn mean<T: Real>(
     out: &mut Metric,
 ) -> Result<(), Diagnostic> {
     let rows = [program.rows("evaluate"), probe.rows(&mean.hosts)].into_iter().flatten().min();
-    let n = rows.unwrap_or(m.extent.count.unwrap_or(POINTS));
+    let n = match (rows, m.extent.count) {
+        (Some(rows), Some(count)) => rows.min(count),
+        (Some(rows), None) => rows,
+        (None, count) => count.unwrap_or(POINTS),
+    };
     let columns = probe.columns(program.program(), &mean.hosts, n)?;
     // Rows of data come by themselves.
     let own = program.program().inputs.iter().enumerate().filter(|(_, d)| d.rows.is_none());

@@ -13,8 +13,9 @@ use crate::run::Real;
 const POINTS: usize = 2_000;
 /// Arrows of a side of the velocity's grid.
 const GRID: usize = 20;
-/// Cells of a side of the densities' grid.
+/// Cells of a side of the densities' grid, and of densities on the line.
 const CELLS: usize = 64;
+const LINE: usize = 240;
 /// Times of the path's coefficients, and draws of its noise at each.
 const TIMES: usize = 41;
 const NOISES: usize = 2_048;
@@ -35,12 +36,13 @@ pub fn draw<T: Real>(
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
     cell: &mut Cell,
 ) -> Result<(), Diagnostic> {
-    cell.samples = Some(Points::subsample(&narrow(&sets.x), sets.dim, POINTS));
+    let samples = Points::subsample(&narrow(&sets.x), sets.dim, POINTS);
+    cell.samples = Some(samples.labelled(&sets.labels[0], |c| sets.class_name(c)));
     if !sets.target.is_empty() {
         cell.target = Some(Points::subsample(&narrow(&sets.target), sets.dim, POINTS));
     }
     cell.images = images(sets);
-    if first && sets.dim == 2 {
+    if first && sets.dim <= 2 {
         cell.density = density(programs, sets, seed, theta_of);
     }
     cell.path = programs.path.as_ref().and_then(|p| path(p, sets, seed));
@@ -98,19 +100,22 @@ fn images(sets: &Sets) -> Option<Images> {
     Some(Images { side, columns: COLUMNS, classes: names, samples, target })
 }
 
-/// A square of the plane with all of the target and the middle 99 % of the samples, and a margin of a twentieth.
-fn square(sets: &Sets) -> [(f64, f64); 2] {
+/// All of the target's component `k` and the middle 99 % of the samples'.
+fn extent(sets: &Sets, k: usize) -> (f64, f64) {
     let range = |set: &[f64], k: usize, cut: f64| {
         let mut v: Vec<f64> = set.iter().skip(k).step_by(sets.dim).copied().filter(|v| v.is_finite()).collect();
         v.sort_by(f64::total_cmp);
         let at = |q: f64| v.get(((v.len().saturating_sub(1)) as f64 * q).round() as usize).copied();
         at(cut).zip(at(1.0 - cut))
     };
-    let both = [0, 1].map(|k| {
-        let (x, target) = (range(&sets.x, k, 0.005), range(&sets.target, k, 0.0));
-        let join = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
-        x.into_iter().chain(target).reduce(join).unwrap_or((-1.0, 1.0))
-    });
+    let (x, target) = (range(&sets.x, k, 0.005), range(&sets.target, k, 0.0));
+    let join = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+    x.into_iter().chain(target).reduce(join).unwrap_or((-1.0, 1.0))
+}
+
+/// A square of the plane, or a piece of the line, that holds them with a margin of a twentieth.
+fn square<const N: usize>(sets: &Sets) -> [(f64, f64); N] {
+    let both = std::array::from_fn(|k| extent(sets, k));
     let half = both.iter().map(|(lo, hi)| (hi - lo) / 2.0).fold(1e-6, f64::max) * 1.1;
     both.map(|(lo, hi)| (lo / 2.0 + hi / 2.0 - half, lo / 2.0 + hi / 2.0 + half))
 }
@@ -122,22 +127,29 @@ fn density<T: Real>(
     seed: u64,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
 ) -> Option<Density> {
-    let [x, y] = square(sets);
-    let at = |(lo, hi): (f64, f64), i: usize| lo + (hi - lo) * (i as f64 + 0.5) / CELLS as f64;
-    let points = (0..CELLS * CELLS).flat_map(|i| [at(x, i % CELLS), at(y, i / CELLS)]);
+    let at = |(lo, hi): (f64, f64), i: usize, n: usize| lo + (hi - lo) * (i as f64 + 0.5) / n as f64;
+    let (x, y, nx, ny) = if sets.dim == 1 {
+        let [x] = square(sets);
+        (x, (0.0, 0.0), LINE, 1)
+    } else {
+        let [x, y] = square(sets);
+        (x, y, CELLS, CELLS)
+    };
+    let n = nx * ny;
+    let points = (0..n).flat_map(|i| [at(x, i % nx, nx), at(y, i / nx, ny)].into_iter().take(sets.dim));
     let points: Vec<T> = points.map(T::from_f64).collect();
     let log = |c: &Option<Compiled<T>>| -> Vec<f32> {
         let Some(c) = c else { return vec![] };
         let draw = Draw { seed, purpose: "picture", step: 2 };
         // Far from the data a solve may fail: then there is no picture.
-        let Ok(o) = c.run(&theta_of(c), draw, CELLS * CELLS, &[&points]) else { return vec![] };
+        let Ok(o) = c.run(&theta_of(c), draw, n, &[&points]) else { return vec![] };
         // A thousandth of a nat is less than a shade.
         let short = |v: &T| ((v.to_f64() * 1e3).round() / 1e3) as f32;
         o.output("log_density").map(|l| l.values.iter().map(short).collect()).unwrap_or_default()
     };
     let (learned, target) = (log(&programs.density), log(&programs.true_density));
     let known = !(learned.is_empty() && target.is_empty());
-    known.then_some(Density { x, y, nx: CELLS, ny: CELLS, learned, target })
+    known.then_some(Density { x, y, nx, ny, learned, target })
 }
 
 /// The coefficients of a path that is linear in its ends, and how fast it moves them; `None` of any other.

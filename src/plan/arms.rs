@@ -99,15 +99,19 @@ pub fn plan(module: &Module, sources: &SourceMap, sink: &mut Sink) -> Option<Run
     for (condition, within, span) in &parts.expects {
         let must = "a number that is not negative";
         let within = within.and_then(|w| {
+            if expect::of_results(w, &arms, &text) {
+                return Some(expect::Within::Results(w.clone()));
+            }
             let x = published::number(w, "within", must, module, sources, sink)?;
             if x < 0.0 {
                 sink.push(errors::bad_value("within", &crate::diag::short(x), must, w.span));
             }
-            Some(x)
+            Some(expect::Within::Number(x))
         });
         let e = Expect { text: text(*span), condition: (*condition).clone(), within, span: *span };
         if !arms.is_empty() {
-            expect::check(&e, &arms, &axes, sink, &text);
+            let seeds = settings.as_ref().map_or(1, |s| s.0.len());
+            expect::check(&e, &arms, &axes, seeds, sink, &text);
             expect::check_published(&e, &published, &arms, sink, &text);
         }
         expects.push(e);

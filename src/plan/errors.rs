@@ -251,8 +251,12 @@ pub fn no_parameter(span: Span) -> Diagnostic {
 }
 
 /// `E0603`
-pub fn unknown_metric(name: &str, span: Span, known: &[&str]) -> Diagnostic {
+pub fn unknown_metric(name: &str, span: Span, known: &[&str], own: bool) -> Diagnostic {
     let d = Diagnostic::new(Code::UnknownMetric, format!("no metric is called `{name}`"), span, "unknown metric");
+    if own {
+        return d
+            .help(format!("for a value of your own: `objective size {{ minimize {name} }}`, then `evaluate [size]`"));
+    }
     match (habits::metric(name), suggest::nearest(name, known.iter().copied())) {
         (Some(habit), _) => d.help(habit),
         (None, Some(near)) => d.help(format!("did you mean `{near}`?")),
@@ -297,6 +301,13 @@ pub fn result_unknown(what: &str, span: Span, known: &[String], rule: &str) -> D
 pub fn expect_part(what: &str, span: Span, known: &[&str]) -> Diagnostic {
     Diagnostic::new(Code::UnknownMetric, format!("a result has no `{what}`"), span, "no part of a result")
         .help(format!("its parts are {}", list(known)))
+}
+
+/// `E0603`, in an `expect`: a part that this result does not have.
+pub fn expect_no_part(metric: &str, part: &str, why: &str, span: Span) -> Diagnostic {
+    let words = if part == "error" { "standard error" } else { part };
+    Diagnostic::new(Code::UnknownMetric, format!("`{metric}` has no {words}"), span, "not a part of this result")
+        .help(why.to_owned())
 }
 
 /// `E0603`, in an `expect`: an arm.

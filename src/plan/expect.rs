@@ -1,6 +1,6 @@
 //! `expect`: a comparison of results.
 
-use super::{Arm, Axis, Published, errors, published, published_errors};
+use super::{Arm, Axis, MetricKind, MetricPlan, Published, Training, errors, published, published_errors};
 use crate::diag::Sink;
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Ident, UnaryOp};
@@ -12,10 +12,19 @@ pub struct Expect {
     pub text: String,
     /// The comparison.
     pub condition: Expr,
-    /// The tolerance of `==`.
-    pub within: Option<f64>,
+    /// The tolerance.
+    pub within: Option<Within>,
     /// Where.
     pub span: Span,
+}
+
+/// The tolerance of a comparison.
+#[derive(Clone, Debug)]
+pub enum Within {
+    /// A number that is known before the run.
+    Number(f64),
+    /// An expression of results, as the sides are.
+    Results(Expr),
 }
 
 /// Which number of a result is meant.
@@ -32,6 +41,21 @@ pub enum Part {
 }
 
 impl Part {
+    /// What is missing of a result that cannot have this part, whatever the run shows; `seeds` is their number.
+    fn missing(self, m: &MetricPlan, seeds: usize) -> Option<&'static str> {
+        match self {
+            Part::Value | Part::Published => None,
+            Part::Floor => (!floored(m)).then_some("nothing is known of what a perfect model would show"),
+            // Several seeds spread; of one there is the error of the estimate.
+            Part::Error if seeds > 1 => None,
+            Part::Error => {
+                let exact =
+                    matches!(m.kind, MetricKind::Parameters | MetricKind::Evaluations | MetricKind::Training(_));
+                (exact || m.by_label).then_some("with one seed it has no spread; ask for more, e.g. `seeds 0..3`")
+            }
+        }
+    }
+
     fn of(member: &str) -> Option<Part> {
         match member {
             "floor" => Some(Part::Floor),
@@ -56,6 +80,20 @@ pub struct Outcome {
     pub left: f64,
     /// The right side.
     pub right: f64,
+}
+
+/// Whether a metric may have a floor.
+fn floored(m: &MetricPlan) -> bool {
+    match &m.kind {
+        MetricKind::Samples | MetricKind::Energy(_) | MetricKind::Coverage { .. } | MetricKind::Modes(_) => true,
+        MetricKind::Density { own, entropy, .. } => m.name == "kl" || own.is_some() || entropy.is_some(),
+        MetricKind::Weights(_) => m.name != "log_normalizer",
+        MetricKind::Mean(_) => {
+            matches!(m.name, "straightness" | "inverse_error" | "solver_error" | "continuity_residual")
+        }
+        MetricKind::Training(what) => matches!(what, Training::Gap { .. }),
+        MetricKind::Npe(_) | MetricKind::StepTime | MetricKind::Evaluations | MetricKind::Parameters => false,
+    }
 }
 
 /// A result as it is named: `kl`, `kl[arm]`, `kl.floor`, `kl[arm].floor`, or `kl.floor[arm]`, which is the same.
@@ -101,9 +139,19 @@ fn results<'e>(e: &'e Expr, out: &mut Vec<&'e Expr>, wrong: &mut Vec<Span>) {
     }
 }
 
+/// Whether an expression speaks of results: a part or an arm of one, or one that is measured.
+pub fn of_results(e: &Expr, arms: &[Arm], text: &dyn Fn(Span) -> String) -> bool {
+    let mut named = vec![];
+    results(e, &mut named, &mut vec![]);
+    named.into_iter().map(Named::of).any(|n| {
+        let measured = |name: &str| arms.iter().flat_map(|a| &a.metrics).any(|m| m.label == name);
+        n.member.is_some() || !n.labels.is_empty() || measured(&text(n.metric.span))
+    })
+}
+
 /// Checks the form and the names of an expectation: what passes has a value once its arms have run. `arms` may be incomplete
 /// where some were refused.
-pub fn check(e: &Expect, arms: &[Arm], axes: &[Axis], sink: &mut Sink, text: &dyn Fn(Span) -> String) {
+pub fn check(e: &Expect, arms: &[Arm], axes: &[Axis], seeds: usize, sink: &mut Sink, text: &dyn Fn(Span) -> String) {
     let (mut named, mut wrong) = (vec![], vec![]);
     match &*e.condition.kind {
         ExprKind::Binary {
@@ -119,6 +167,9 @@ pub fn check(e: &Expect, arms: &[Arm], axes: &[Axis], sink: &mut Sink, text: &dy
     }
     if named.is_empty() && wrong.is_empty() {
         wrong.push(e.condition.span);
+    }
+    if let Some(Within::Results(w)) = &e.within {
+        results(w, &mut named, &mut wrong);
     }
     let both = match &*e.condition.kind {
         ExprKind::Binary { op: BinaryOp::And, lhs, rhs, .. } => Some((text(lhs.span), text(rhs.span))),
@@ -156,6 +207,12 @@ pub fn check(e: &Expect, arms: &[Arm], axes: &[Axis], sink: &mut Sink, text: &dy
         let name = text(metric.span);
         if !known.contains(&name) {
             sink.push(errors::expect_unknown(&name, metric.span, &known));
+            continue;
+        }
+        let Some((m, part)) = member.and_then(|m| Some((m, Part::of(&m.name)?))) else { continue };
+        let of_it = meant.iter().flat_map(|a| &a.metrics).filter(|m| m.label == name);
+        if let Some(why) = of_it.filter_map(|plan| part.missing(plan, seeds)).next() {
+            sink.push(errors::expect_no_part(&name, &m.name, why, m.span));
         }
     }
 }
@@ -166,6 +223,9 @@ pub fn check_published(e: &Expect, all: &[Published], arms: &[Arm], sink: &mut S
     let mut named = vec![];
     results(lhs, &mut named, &mut vec![]);
     results(rhs, &mut named, &mut vec![]);
+    if let Some(Within::Results(w)) = &e.within {
+        results(w, &mut named, &mut vec![]);
+    }
     for x in named {
         let result = Named::of(x);
         let asked = result.member.is_some_and(|m| Part::of(&m.name) == Some(Part::Published));
@@ -183,12 +243,17 @@ impl Expect {
     pub fn evaluate(&self, value: &Lookup<'_>, text: &dyn Fn(Span) -> String) -> Option<Outcome> {
         let ExprKind::Binary { op, lhs, rhs, .. } = &*self.condition.kind else { return None };
         let (left, right) = (number(lhs, value, text)?, number(rhs, value, text)?);
+        let within = match &self.within {
+            None => 0.0,
+            Some(Within::Number(x)) => *x,
+            Some(Within::Results(w)) => number(w, value, text)?,
+        };
         let holds = match op {
-            BinaryOp::Eq => (left - right).abs() <= self.within.unwrap_or(0.0),
-            BinaryOp::Lt => left < right + self.within.unwrap_or(0.0),
-            BinaryOp::Le => left <= right + self.within.unwrap_or(0.0),
-            BinaryOp::Gt => left > right - self.within.unwrap_or(0.0),
-            BinaryOp::Ge => left >= right - self.within.unwrap_or(0.0),
+            BinaryOp::Eq => (left - right).abs() <= within,
+            BinaryOp::Lt => left < right + within,
+            BinaryOp::Le => left <= right + within,
+            BinaryOp::Gt => left > right - within,
+            BinaryOp::Ge => left >= right - within,
             _ => return None,
         };
         Some(Outcome { text: self.text.clone(), holds, left, right })

@@ -51,8 +51,11 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
         _ => None,
     });
     let (Some(record), Some(mode)) = (record, mode) else {
-        let found = elab.describe(&value);
-        let d = errors::bad_word("train", "gradient", (&found, elab.sources.text(span)), span);
+        let (found, written) = (elab.describe(&value), elab.sources.text(span));
+        let d = match (&value, written) {
+            (Value::Fun(_), "checkpoint") => gradient_errors::no_number(span),
+            _ => errors::bad_word("train", "gradient", (&found, written), span),
+        };
         return Err(elab.report(d));
     };
     let mut number = |key: &str, fits: &dyn Fn(f64) -> bool, must: &str| {
@@ -75,7 +78,7 @@ pub fn read(elab: &mut Elaborator<'_>, e: Option<&Entry>) -> Res<Gradient> {
         "backprop" => Ok(Gradient::Backprop),
         "checkpoint" => {
             let whole = |x: f64| x.fract() == 0.0 && (1.0..=MOST).contains(&x);
-            let n = number("snapshots", &whole, "a whole number, at least 1")?;
+            let n = number("snapshots", &whole, "a whole number from 1 to 1,000,000")?;
             Ok(Gradient::Checkpoint(n.unwrap_or(1.0) as usize))
         }
         "reversible" => {

@@ -3,6 +3,12 @@
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 
+/// `E0610`: `checkpoint` by itself.
+pub fn no_number(span: Span) -> Diagnostic {
+    Diagnostic::new(Code::BadValue, "`checkpoint` needs to know how many states it keeps", span, "keeps how many?")
+        .help("write a number of states, e.g. `gradient: checkpoint(8)`; `auto` chooses one that fits into memory")
+}
+
 /// `E0620`
 pub fn adjoint_of_implicit(mode: &str, method: &str, span: Span, solve: Option<Span>) -> Diagnostic {
     let d = Diagnostic::new(

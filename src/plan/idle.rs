@@ -53,7 +53,7 @@ fn note<'a>(keys: &mut Vec<Key<'a>>, new: Key<'a>) {
 }
 
 /// Whether outputs depend on a solve; with `open` on one that names no solver of its own.
-fn solves(program: &Program, open: bool) -> bool {
+pub(super) fn solves(program: &Program, open: bool) -> bool {
     let dag = &program.dag;
     let roots: Vec<_> = program.outputs.iter().map(|(_, n)| *n).collect();
     let seen = reachable(dag, &roots, |_| false);

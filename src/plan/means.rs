@@ -4,12 +4,14 @@
 //! draws; of a coupling pairs of these. Deliberately absent: running it.
 
 use super::blocks::{self, Block};
-use super::{Forward, MetricKind, MetricPlan, label_errors};
+use super::{Extent, Forward, MetricKind, MetricPlan, errors, extent, idle, label_errors, noise};
 use crate::elaborate::HostUse;
 use crate::elaborate::{Elaborator, Res, Value};
 use crate::ir::NodeId;
+use crate::resolve::{Def, FunDef, Origin};
 use crate::source::Span;
-use crate::syntax::ast::{Arg, DefKind, Expr, ExprKind};
+use crate::syntax::ast::{Arg, DefKind, Entry, Expr, ExprKind};
+use std::rc::Rc;
 
 /// A number of each sample.
 #[derive(Clone, Debug)]
@@ -30,11 +32,40 @@ pub fn is_mean(elab: &Elaborator<'_>, e: &Expr) -> bool {
         },
         _ => return false,
     };
-    let objective = |d: &crate::resolve::Def| match d {
-        crate::resolve::Def::Fun(f) => f.define.kind == DefKind::Objective,
-        _ => false,
+    name == "accuracy" || objective_called(elab, name).is_some()
+}
+
+fn objective_called(elab: &Elaborator<'_>, name: &str) -> Option<Rc<FunDef>> {
+    match elab.module.lookup(name, Origin::User)? {
+        Def::Fun(f) if f.define.kind == DefKind::Objective => Some(f.clone()),
+        _ => None,
+    }
+}
+
+/// Keys of `generate` that an objective is measured with, by label; where it has a parameter of that name they are its own.
+const KEYS: [&str; 2] = ["solver", "count"];
+
+/// The entry without these keys, and the keys.
+fn apart(elab: &Elaborator<'_>, e: &Expr) -> (Expr, Vec<Entry>) {
+    let ExprKind::Call { callee, args, condition } = &*e.kind else { return (e.clone(), vec![]) };
+    let ExprKind::Name(name) = &*callee.kind else { return (e.clone(), vec![]) };
+    let Some(f) = objective_called(elab, name) else { return (e.clone(), vec![]) };
+    let h = &f.define.header;
+    let own = |key: &str| h.inputs.iter().chain(&h.condition).chain(&h.config).any(|p| p.name.name == key);
+    let over = |a: &&Arg| a.label.as_ref().is_some_and(|l| KEYS.contains(&l.name.as_str()) && !own(&l.name));
+    let (keys, rest): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(over);
+    if keys.is_empty() {
+        return (e.clone(), vec![]);
+    }
+    let entry = |a: &Arg| Some(Entry { key: a.label.clone()?, value: a.value.clone() });
+    let over = keys.into_iter().filter_map(entry).collect();
+    let args: Vec<Arg> = rest.into_iter().cloned().collect();
+    // An objective without arguments is measured by its name.
+    let kind = match args.is_empty() {
+        true => (*callee.kind).clone(),
+        false => ExprKind::Call { callee: callee.clone(), args, condition: condition.clone() },
     };
-    name == "accuracy" || elab.module.lookup(name, crate::resolve::Origin::User).is_some_and(objective)
+    (Expr { kind: Box::new(kind), ..e.clone() }, over)
 }
 
 /// The plan of such an entry; `elab` is fresh and becomes its program.
@@ -53,26 +84,39 @@ pub fn plan(
         }
         _ => None,
     };
+    let (bare, over) = apart(&elab, e);
     let value = match accuracy {
         Some(args) => self::accuracy(&mut elab, args, e.span)?,
         None => {
-            let objective = elab.top_expr(e)?;
+            let objective = elab.top_expr(&bare)?;
             elab.objective(&objective, e.span)?
         }
     };
     elab.program.outputs.push(("value".into(), value));
+    let name = if accuracy.is_some() { "accuracy" } else { "objective" };
+    let given = |key: &str| over.iter().find(|o| o.key.name == key);
     // The solver of training, where that is what is looked at.
-    let solver = train.and_then(|b| b.get("solver")).or_else(|| generate.and_then(|b| b.get("solver")));
-    let default_solver = blocks::solver(&mut elab, solver, e.span)?;
+    let inherited = || train.and_then(|b| b.get("solver")).or_else(|| generate.and_then(|b| b.get("solver")));
+    let own = given("solver");
+    let mut default_solver = blocks::solver(&mut elab, own.or_else(inherited), e.span)?;
+    if let Some(own) = own {
+        let hosts = elab.hosts.iter().flat_map(|h| [&h.programs.0, &h.programs.1]);
+        if !hosts.chain([&elab.program]).any(|p| idle::solves(p, true)) {
+            let (why, cure) = ("it solves nothing that leaves the solver open", "leave it out");
+            return Err(elab.report(errors::idle_argument(name, &own.key, why, cure)));
+        }
+        default_solver = noise::fit_solver(&mut elab, default_solver, Some(own), false, e.span)?;
+    }
+    let extent = if over.is_empty() { Extent::default() } else { extent::of(&mut elab, name, &over, e.span)? };
     let solvers = elab.solvers.iter().map(|s| (**s).clone()).collect();
     let hosts = std::mem::take(&mut elab.hosts);
     let forward = Forward { program: elab.program, solvers, default_solver };
     Ok(MetricPlan {
         label: text.to_owned(),
-        name: if accuracy.is_some() { "accuracy" } else { "objective" },
+        name,
         kind: MetricKind::Mean(Box::new(Mean { forward, hosts })),
         generate: None,
-        extent: super::Extent::default(),
+        extent,
         by_label: false,
         span: e.span,
     })

@@ -9,6 +9,7 @@ use super::{Extent, Forward, MetricPlan, errors, label_errors, labels, means, tr
 use crate::elaborate::builtin::Builtin;
 use crate::elaborate::{Elaborator, Reported, Res, Value};
 use crate::ir::Program;
+use crate::resolve::Def;
 use crate::syntax::ast::{Arg, Entry, Expr, ExprKind, Ident};
 
 /// What a metric needs beside the samples.
@@ -142,8 +143,11 @@ pub fn metric_plan<'e>(
     fresh(&mut |mut elab| {
         let Some(info) = info(&name) else {
             let known: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
+            // A value of the file is no metric by itself, but an objective of one's own is.
+            let value = |n: &str| matches!(elab.module.user.get(n), Some(Def::Bind(..) | Def::Param(_)));
+            let own = if name.is_empty() { !matches!(&*e.kind, ExprKind::Number { .. }) } else { value(&name) };
             let shown = if name.is_empty() { text } else { &name };
-            return Err(elab.report(errors::unknown_metric(shown, e.span, &known)));
+            return Err(elab.report(errors::unknown_metric(shown, e.span, &known, own)));
         };
         let of_training = training::is_of_training(&name) || (name == "nfe" && generate.is_none() && train.is_some());
         if of_training && !(name == "nfe" && faulty) {

@@ -66,9 +66,9 @@ fn program(elab: Elaborator<'_>, default_solver: crate::solve::SolverConfig) -> 
 }
 
 /// The input `x`, if samples lie in the plane.
-fn plane(elab: &mut Elaborator<'_>, role: &str, span: Span) -> Option<NodeId> {
+fn drawable(elab: &mut Elaborator<'_>, role: &str, span: Span) -> Option<NodeId> {
     let shape = elab.shape_of_draws(role, span).ok()?;
-    (shape.iter().product::<usize>() == 2).then(|| elab.input("x", shape))
+    (shape.iter().product::<usize>() <= 2).then(|| elab.input("x", shape))
 }
 
 impl Spec<'_> {
@@ -126,7 +126,7 @@ impl Spec<'_> {
         let mut quiet = Sink::default();
         let mut elab = self.elaborator(&mut quiet);
         let law = elab.top_expr(&entry.value).ok()?;
-        let x = plane(&mut elab, "target", span)?;
+        let x = drawable(&mut elab, "target", span)?;
         let l = elab.log_density(&law, &Value::Node(x), None, span).ok()?;
         let l = elab.as_scalar(&l, span).ok()?;
         elab.program.outputs.push(("log_density".into(), l));
@@ -152,7 +152,7 @@ impl Spec<'_> {
         if !elab.has_density(&target) {
             return None;
         }
-        let x = plane(&mut elab, "target", span)?;
+        let x = drawable(&mut elab, "target", span)?;
         let l = elab.log_density(&target, &Value::Node(x), None, span).ok()?;
         let l = elab.as_scalar(&l, span).ok()?;
         elab.program.outputs.push(("log_density".into(), l));

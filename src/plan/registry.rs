@@ -28,7 +28,8 @@ pub const METRICS: &[MetricInfo] = &[
     metric(
         "mmd",
         Some(true),
-        "squared maximum mean discrepancy, Gaussian kernels of several widths (Gretton et al. 2012, eq. 3)",
+        "squared maximum mean discrepancy of 1,000 samples (Gretton et al. 2012, eq. 3): the sum of the kernels \
+         exp(-|x - y|^2 / (2 s^2)) with s = 0.01, 0.1, 1, 10, 100 (`mix_rbf_mmd2` of torchcfm), in the units of the data",
     ),
     metric("frechet", Some(true), "Frechet distance of Gaussians fitted in raw coordinates; not FID"),
     metric(

@@ -79,7 +79,11 @@ pub(crate) fn configure(
                 asked_adaptive = Some(*label);
             }
             ("rtol" | "atol", _) => return bad(elab, "a real that is not negative"),
-            ("max_steps", Some(n)) if n.fract() == 0.0 && (1.0..=4e9).contains(&n) => max_steps = n as u32,
+            ("max_steps", Some(n)) if n.fract() == 0.0 && (1.0..=4e9).contains(&n) => {
+                // Equal steps are as many as they are.
+                max_steps = n as u32;
+                asked_adaptive = Some(*label);
+            }
             ("max_steps", _) => return bad(elab, "a whole number, at least 1"),
             ("first_step", Some(h)) if h > 0.0 && h.is_finite() => {
                 adaptive.first_step = Some(h);

@@ -6,6 +6,7 @@
 
 use super::axis::Axis;
 use super::frame::{Frame, Margins};
+use super::names::wrapped;
 use super::number;
 use super::project::Projection;
 use super::record::{FieldSlice, Points, Trajectories};
@@ -21,7 +22,8 @@ pub(super) fn colour(arm: usize) -> String {
     format!("c{}{}", arm % COLOURS, if arm >= COLOURS { " dash" } else { "" })
 }
 
-const BARE: Margins = Margins { left: 20, right: 20, top: 20, bottom: 20 };
+/// A small picture with few numbers.
+const SMALL: Margins = Margins { left: 300, right: 40, top: 40, bottom: 200 };
 pub(super) const NUMBERED: Margins = Margins { left: 360, right: 80, top: 60, bottom: 240 };
 
 /// Training loss over steps of these of the arms, each in its colour; `None` without a finite loss. A narrow picture stands beside
@@ -116,7 +118,7 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * q).round() as usize]
 }
 
-/// One metric: a dot with a bar of one standard error per arm, its seeds as small dots, and the floor.
+/// One metric: a dot with a bar of one standard error per arm, its seeds as small dots, and its floor.
 pub(super) fn bars(row: &Row<'_>, arms: &[Arm<'_>]) -> Option<String> {
     let there: Vec<(usize, Statistic)> =
         row.arms.iter().enumerate().filter_map(|(i, s)| s.filter(|s| s.mean.is_finite()).map(|s| (i, s))).collect();
@@ -124,31 +126,50 @@ pub(super) fn bars(row: &Row<'_>, arms: &[Arm<'_>]) -> Option<String> {
         let metrics = arms[i].cells.iter().filter_map(|c| c.metrics.iter().find(|m| m.name == row.metric.name));
         metrics.map(|m| m.value).filter(|v| v.is_finite())
     };
-    let floor = there.iter().find_map(|(_, s)| s.floor.map(|f| (f, s.floor_sd.unwrap_or(0.0))));
+    let floor = |s: &Statistic| s.floor.map(|f| (f, s.floor_sd.unwrap_or(0.0)));
     let reach = there.iter().flat_map(|(i, s)| {
         let e = s.error.unwrap_or(0.0);
         [s.mean - e, s.mean + e].into_iter().chain(seeds(*i))
     });
-    let values: Vec<f64> = reach.chain(floor.iter().flat_map(|(f, sd)| [f - sd, f + sd])).collect();
+    let floors = there.iter().filter_map(|(_, s)| floor(s));
+    let values: Vec<f64> = reach.chain(floors.flat_map(|(f, sd)| [f - sd, f + sd])).collect();
     let lo = values.iter().copied().reduce(f64::min)?;
     let hi = values.iter().copied().reduce(f64::max)?;
     // Counts that are equal by design are no picture.
     if lo == hi && there.len() > 1 {
         return None;
     }
-    let n = there.len() as i32;
-    let margins = Margins { left: 60, right: 60, top: 20, bottom: 220 };
+    // Letters that the width holds. A lane is 30 pixels high and 13 more for every further line of its name.
+    const LETTERS: usize = 46;
+    let names: Vec<Vec<String>> = there.iter().map(|(i, _)| wrapped(&arms[*i].label, LETTERS)).collect();
+    let lane = |k: usize| f64::from(17 + 13 * names[k].len() as i32);
+    let height: f64 = (0..there.len()).map(lane).sum();
+    let margins = Margins { left: 60, right: 130, top: 20, bottom: 220 };
     let x = Axis::linear(lo, hi).padded(0.06);
-    let mut frame = Frame::new(340, 24 + 30 * n, margins, x, Axis::linear(0.0, f64::from(n)));
+    let mut frame = Frame::new(340, 24 + height as i32, margins, x, Axis::linear(0.0, height));
     frame.axes((5, 0), ("", ""));
-    if let Some((f, sd)) = floor {
-        frame.band(&[(f - sd, 0.0, f64::from(n)), (f + sd, 0.0, f64::from(n))], "b fl");
-        frame.line([(f, 0.0), (f, f64::from(n))], "lv");
+    // Each arm has the floor of its own run; where lanes share one it is one line.
+    let mut top = height;
+    let mut floors: Vec<((f64, f64), f64, f64)> = Vec::new();
+    for (k, (_, s)) in there.iter().enumerate() {
+        let bottom = top - lane(k);
+        match (floor(s), floors.last_mut()) {
+            (Some(f), Some((last, _, low))) if *last == f && *low == top => *low = bottom,
+            (Some(f), _) => floors.push((f, top, bottom)),
+            (None, _) => {}
+        }
+        top = bottom;
     }
+    for ((f, sd), high, low) in floors {
+        frame.band(&[(f - sd, low, high), (f + sd, low, high)], "b fl");
+        frame.line([(f, low), (f, high)], "lv");
+    }
+    let mut bottom = height;
     for (k, (i, s)) in there.iter().enumerate() {
-        let y = f64::from(n) - k as f64 - 0.66;
+        bottom -= lane(k);
+        let y = bottom + 10.0;
         let class = format!("c{}", i % COLOURS);
-        frame.text_at(y + 0.3, &arms[*i].label, row.best == Some(*i));
+        frame.text_at(y + 9.0, &names[k], row.best == Some(*i));
         if let Some(e) = s.error {
             frame.line([(s.mean - e, y), (s.mean + e, y)], &format!("eb {class}"));
         }
@@ -202,10 +223,20 @@ impl Stage {
     }
 
     fn places<'a>(&'a self, points: &'a Points, most: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
+        self.places_of(points, most, None)
+    }
+
+    /// Those of one class.
+    fn places_of<'a>(
+        &'a self,
+        points: &'a Points,
+        most: usize,
+        class: Option<u32>,
+    ) -> impl Iterator<Item = (f64, f64)> + 'a {
         let n = points.len();
         let kept = n.min(most);
-        (0..kept).map(move |i| {
-            let row = i * n / kept;
+        let rows = (0..kept).map(move |i| i * n / kept);
+        rows.filter(move |row| class.is_none_or(|c| points.labels.get(*row) == Some(&c))).map(move |row| {
             let place = self.projection.place(&points.data[row * points.dim..(row + 1) * points.dim]);
             place.unwrap_or((f64::NAN, f64::NAN))
         })
@@ -220,12 +251,26 @@ impl Stage {
         )
     }
 
-    /// Samples of one arm over the target; and how many lie outside the picture.
-    pub fn scatter(&self, samples: Option<&Points>, arm: usize, most: usize, words: &str) -> (String, usize) {
+    /// Samples of one arm over the target, in the colours of these classes if there are some; and how many lie outside the picture.
+    pub fn scatter(
+        &self,
+        samples: Option<&Points>,
+        arm: usize,
+        classes: &[u32],
+        most: usize,
+        words: &str,
+    ) -> (String, usize) {
         let mut frame = self.scatter_frame();
         frame.axes((5, 5), ("", ""));
         frame.raw("<use href=\"#target\"/>");
-        let outside = samples.map_or(0, |s| frame.dots(self.places(s, most), &format!("p c{}", arm % COLOURS)));
+        let outside = match samples {
+            None => 0,
+            Some(s) if classes.is_empty() => frame.dots(self.places(s, most), &format!("p c{}", arm % COLOURS)),
+            Some(s) => {
+                let of = |(k, c): (usize, &u32)| frame.dots(self.places_of(s, most, Some(*c)), &format!("p c{k}"));
+                classes.iter().enumerate().map(of).sum()
+            }
+        };
         (frame.finish(words), outside)
     }
 
@@ -322,13 +367,15 @@ pub(super) fn field(slice: &FieldSlice, top: f64, particles: Option<(&Trajectori
     }
     // Side of the plotting area, tenths of a pixel.
     const SIDE: i32 = 230;
-    const PLOT: f64 = (10 * SIDE - BARE.left - BARE.right) as f64;
+    const PLOT: f64 = (10 * SIDE - SMALL.left - SMALL.right) as f64;
     let picks = |n: usize| -> Vec<usize> { (0..n).step_by(n.div_ceil(MOST)).collect() };
     let (xs, ys) = (picks(slice.nx), picks(slice.ny));
     let (x, y) =
         Axis::squared(Axis::linear(slice.x.0, slice.x.1).padded(0.05), Axis::linear(slice.y.0, slice.y.1).padded(0.05));
-    let mut frame = Frame::new(SIDE, SIDE, BARE, x, y);
-    frame.outline();
+    // As much room below as beside: the plane is square.
+    let height = SIDE + (SMALL.top + SMALL.bottom - SMALL.left - SMALL.right) / 10;
+    let mut frame = Frame::new(SIDE, height, SMALL, x, y);
+    frame.axes_outside((4, 4));
     let cell = PLOT * (slice.x.1 - slice.x.0) / x.length() / (xs.len() - 1).max(1) as f64;
     let mut bins = [const { Vec::new() }; SPEEDS];
     for &iy in &ys {

@@ -9,6 +9,7 @@
 //! text is measured by a guess, and colours are constants that cannot follow the reader's theme.
 
 use super::axis::Axis;
+use super::names::wrapped;
 use super::number;
 use std::fmt::Write as _;
 
@@ -125,47 +126,38 @@ impl Frame {
     /// Names of curves at the right of the frame, each as near to the curve's end (`y`) as the others allow. More than fit are left
     /// to the legend.
     pub fn end_labels(&mut self, ends: &[(f64, &str, String)]) {
+        /// Between names, and between the lines of one.
         const APART: i32 = 140;
+        const LINE: i32 = 120;
         const LETTERS: usize = 16;
+        let names: Vec<Vec<String>> = ends.iter().map(|e| wrapped(e.1, LETTERS)).collect();
+        let height = |k: usize| APART + LINE * (names[k].len() as i32 - 1);
         let mut at: Vec<(i32, usize)> =
             ends.iter().enumerate().filter_map(|(k, e)| Some((self.place(self.x.hi, e.0)?.1, k))).collect();
         let (top, bottom) = (self.margins.top + 40, self.bottom());
-        if at.len() as i32 * APART > bottom - top + APART {
+        if at.iter().map(|a| height(a.1)).sum::<i32>() > bottom - top + APART {
             return;
         }
         at.sort_unstable();
         // Downwards, then what was pushed out at the bottom upwards again.
-        let mut last = top - APART;
-        for (y, _) in &mut at {
-            *y = (*y).max(last + APART);
-            last = *y;
+        let mut free = top;
+        for (y, k) in &mut at {
+            *y = (*y).max(free);
+            free = *y + height(*k);
         }
-        let mut last = bottom + APART;
-        for (y, _) in at.iter_mut().rev() {
-            *y = (*y).min(last - APART);
-            last = *y;
+        let mut free = bottom + APART;
+        for (y, k) in at.iter_mut().rev() {
+            *y = (*y).min(free - height(*k));
+            free = *y;
         }
         let x = self.right() + 60;
         for (y, k) in at {
-            let (_, name, class) = &ends[k];
-            let short: String = match name.chars().count() {
-                n if n > LETTERS => name.chars().take(LETTERS - 1).chain(['…']).collect(),
-                _ => (*name).to_owned(),
-            };
-            let _ = write!(
-                self.body,
-                "<path class=\"l {class}\" d=\"M{x} {y}h130\"/><text class=\"an\" x=\"{}\" y=\"{}\">{}</text>",
-                x + 180,
-                y + 38,
-                escape(&short)
-            );
+            let _ = write!(self.body, "<path class=\"l {}\" d=\"M{x} {y}h130\"/>", ends[k].2);
+            for (line, words) in names[k].iter().enumerate() {
+                let (x, y) = (x + 180, y + 38 + LINE * line as i32);
+                let _ = write!(self.body, "<text class=\"an\" x=\"{x}\" y=\"{y}\">{}</text>", escape(words));
+            }
         }
-    }
-
-    /// A border only.
-    pub fn outline(&mut self) {
-        let (l, r, t, b) = (self.left(), self.right(), self.margins.top, self.bottom());
-        let _ = write!(self.body, "<path class=\"gr\" d=\"M{l} {t}H{r}V{b}H{l}z\"/>");
     }
 
     /// Dots. They come in groups, so that where many lie over each other it is darker. Returns how many finite ones lay
@@ -298,11 +290,13 @@ impl Frame {
         }
     }
 
-    /// Words that begin at the left edge, centred on the height `y`.
-    pub fn text_at(&mut self, y: f64, words: &str, strong: bool) {
-        if let Some((_, py)) = self.place(self.x.lo, y) {
-            let class = if strong { " class=\"bo\"" } else { "" };
-            let _ = write!(self.body, "<text{class} x=\"{}\" y=\"{py}\">{}</text>", self.left() + 40, escape(words));
+    /// Lines of words that begin at the left edge, the last at the height `y`.
+    pub fn text_at(&mut self, y: f64, lines: &[String], strong: bool) {
+        let Some((_, bottom)) = self.place(self.x.lo, y) else { return };
+        let class = if strong { " class=\"bo\"" } else { "" };
+        for (k, words) in lines.iter().rev().enumerate() {
+            let (x, y) = (self.left() + 40, bottom - 125 * k as i32);
+            let _ = write!(self.body, "<text{class} x=\"{x}\" y=\"{y}\">{}</text>", escape(words));
         }
     }
 

@@ -74,8 +74,11 @@ fn map(d: &Density, log: &[f32], top: f64, (x, y): (Axis, Axis), words: &str) ->
 impl Page<'_> {
     /// The density section.
     pub fn density(&self) -> String {
+        if self.arms.iter().any(|a| a.first(|c| c.density.as_ref().filter(|d| d.ny == 1)).is_some()) {
+            return self.density_of_the_line();
+        }
         let (arms, capped) = drawn(self);
-        let found: Vec<_> = arms.iter().map(|a| a.first(|c| c.density.as_ref())).collect();
+        let found: Vec<_> = arms.iter().map(|a| a.first(|c| c.density.as_ref().filter(|d| d.ny > 1))).collect();
         let all = || found.iter().flatten().map(|(_, d)| *d);
         let most = |get: fn(&Density) -> &[f32]| all().filter_map(|d| greatest(get(d))).reduce(f64::max);
         let Some(top) = most(|d| &d.target).or_else(|| most(|d| &d.learned)) else { return String::new() };

@@ -131,7 +131,7 @@ pub struct Cell {
     /// Samples as pictures, if their components fill a square.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
-    /// The density of what is learned beside the true one (two dimensions, the first seed).
+    /// The density of what is learned beside the true one (one or two dimensions, the first seed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub density: Option<Density>,
     /// The velocity on a grid at t = 0, 1/4, 1/2, 3/4, 1 (two dimensions only).
@@ -311,6 +311,12 @@ pub struct Points {
     /// `[point][coordinate]`, length a multiple of `dim`.
     #[serde(with = "real::list")]
     pub data: Vec<f32>,
+    /// The class of each point; empty without classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<u32>,
+    /// What the classes are called, by their number; empty without classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
 }
 
 impl Points {
@@ -327,7 +333,18 @@ impl Points {
             let row = i * n / kept;
             data[row * dim..(row + 1) * dim].iter().copied()
         });
-        Points { dim, total: n as u64, data: rows.collect() }
+        Points { dim, total: n as u64, data: rows.collect(), ..Points::default() }
+    }
+
+    /// The same with the classes of all points before subsampling, called so; unchanged without classes.
+    #[must_use]
+    pub fn labelled(mut self, labels: &[u32], name: impl Fn(u32) -> String) -> Self {
+        let (n, kept) = (labels.len(), self.len());
+        if let Some(most) = labels.iter().max().filter(|_| n as u64 == self.total) {
+            self.labels = (0..kept).map(|i| labels[i * n / kept]).collect();
+            self.classes = (0..=*most).map(name).collect();
+        }
+        self
     }
 
     /// The rows.
@@ -384,17 +401,17 @@ pub struct FieldSlice {
     pub v: Vec<f32>,
 }
 
-/// Log-densities at the centres of the cells of a regular grid of the plane, from the least y upwards; not finite where a density
-/// is zero.
+/// Log-densities at the centres of the cells of a regular grid of the plane, from the least y upwards, or of the line; not finite
+/// where a density is zero.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Density {
     /// Edges of the grid along x.
     pub x: (f64, f64),
-    /// Edges of the grid along y.
+    /// Edges of the grid along y; both zero on the line.
     pub y: (f64, f64),
     /// Cells along x.
     pub nx: usize,
-    /// Cells along y.
+    /// Cells along y; 1 on the line.
     pub ny: usize,
     /// Of the sampler, `[iy][ix]`, nats; empty if it has no density.
     #[serde(with = "real::list")]

@@ -5,9 +5,11 @@
 
 use super::charts::{self, COLOURS, SPEEDS, Stage};
 use super::frame::escape;
+use super::names::breakable;
 use super::record::{Points, RunRecord};
-use super::summary::{Arm, Row, error_note, origins};
+use super::summary::{Arm, Row, error_note, origins, steps as steps_planned};
 use super::{highlight, images, notes, number, steps, stiffness, tables};
+use std::collections::BTreeMap;
 
 /// Points per picture, and in all of a page's sample pictures.
 const POINTS: usize = 2_000;
@@ -51,16 +53,30 @@ pub(super) fn paragraph(text: &str) -> String {
 
 /// How the arms' colours are called; nothing for one arm.
 pub(super) fn legend(page: &Page<'_>) -> String {
-    if page.arms.len() < 2 {
-        return String::new();
+    let names: Vec<String> = page.arms.iter().map(|a| a.label.clone()).collect();
+    if names.len() < 2 { String::new() } else { swatches(&names) }
+}
+
+/// Names with the colours of their numbers; nothing without names.
+fn swatches(names: &[String]) -> String {
+    let item = |(i, name): (usize, &String)| {
+        let dash = if i >= COLOURS { " dash" } else { "" };
+        format!("<li><i class=\"sw c{}{dash}\"></i>{}</li>", i % COLOURS, escape(name))
+    };
+    let items: String = names.iter().enumerate().map(item).collect();
+    if items.is_empty() { items } else { format!("<ul class=\"legend\">{items}</ul>") }
+}
+
+/// The classes of samples with what they are called; empty where there are none, or more than colours.
+fn classes<'p>(samples: impl Iterator<Item = &'p Points>) -> Vec<(u32, String)> {
+    let mut all: BTreeMap<u32, String> = BTreeMap::new();
+    for points in samples {
+        for class in &points.labels {
+            let name = points.classes.get(*class as usize).filter(|n| !n.bytes().all(|b| b.is_ascii_digit()));
+            all.entry(*class).or_insert_with(|| name.cloned().unwrap_or_else(|| format!("class {class}")));
+        }
     }
-    let items: String = (0..page.arms.len())
-        .map(|i| {
-            let dash = if i >= COLOURS { " dash" } else { "" };
-            format!("<li><i class=\"sw c{}{dash}\"></i>{}</li>", i % COLOURS, escape(&page.arms[i].label))
-        })
-        .collect();
-    format!("<ul class=\"legend\">{items}</ul>")
+    if all.len() > COLOURS { vec![] } else { all.into_iter().collect() }
 }
 
 pub(super) fn drawn<'p, 'a>(page: &'p Page<'a>) -> (&'p [Arm<'a>], String) {
@@ -90,8 +106,8 @@ impl Page<'_> {
             [one] => format!("seed {one}"),
             many => format!("{} seeds", many.len()),
         });
-        if let Some(steps) = r.cells.iter().map(|c| c.steps_planned).max().filter(|&s| s > 0) {
-            facts.push(format!("{} training steps", number::count(steps)));
+        if let Some(steps) = steps_planned(r) {
+            facts.push(format!("{steps} training steps"));
         }
         facts.push(number::duration(r.seconds));
         facts.push(format!("<time>{}</time>", escape(&r.started)));
@@ -232,7 +248,11 @@ impl Page<'_> {
             })
             .collect();
         let most = POINTS.min(POINTS_IN_ALL / self.arms.len().max(1));
-        let title = |i: usize| tables::arm_label(&self.arms, i);
+        let classes = classes(shown.iter().flatten().map(|s| s.1).filter(|_| target.dim > 1));
+        let title = |i: usize| match classes.as_slice() {
+            [] => tables::arm_label(&self.arms, i),
+            _ => breakable(&self.arms[i].label),
+        };
         let words = |i: usize| format!("Samples of {} over samples of the target.", self.arms[i].label);
         let mut figures = Vec::new();
         let reading;
@@ -248,6 +268,7 @@ impl Page<'_> {
             let all: Vec<&Points> = shown.iter().flatten().map(|s| s.1).collect();
             let Some(stage) = Stage::new(target, &all) else { return String::new() };
             defs = stage.target(target, most);
+            let numbers: Vec<u32> = classes.iter().map(|c| c.0).collect();
             let plane = if target.dim == 2 {
                 String::new()
             } else {
@@ -257,9 +278,10 @@ impl Page<'_> {
                     target.dim
                 )
             };
-            reading = format!("Generated samples (colour) over the target (grey), all on the same axes.{plane}");
+            let coloured = if classes.is_empty() { "colour" } else { "a colour for each class" };
+            reading = format!("Generated samples ({coloured}) over the target (grey), all on the same axes.{plane}");
             for (i, s) in shown.iter().enumerate() {
-                let (svg, outside) = stage.scatter(s.map(|s| s.1), i, most, &words(i));
+                let (svg, outside) = stage.scatter(s.map(|s| s.1), i, &numbers, most, &words(i));
                 let note = s.map_or_else(
                     || "no samples".into(),
                     |(seed, s)| {
@@ -281,7 +303,9 @@ impl Page<'_> {
                 figures.push(figure(&title(i), &svg, &note));
             }
         }
-        section("samples", "Samples against the target", &(defs + &paragraph(&reading) + &grid(&figures)))
+        let key: Vec<String> = classes.into_iter().map(|c| c.1).collect();
+        let body = defs + &paragraph(&reading) + &swatches(&key) + &grid(&figures);
+        section("samples", "Samples against the target", &body)
     }
 
     pub fn training(&self) -> String {
@@ -301,11 +325,15 @@ impl Page<'_> {
             let floors: Vec<f64> = cells.filter_map(|c| c.loss_floor).collect();
             // Where arms have different floors there is no line.
             let floor = floors.first().copied().filter(|f| floors.iter().all(|g| (g - f).abs() <= 1e-6 * f.abs()));
-            let svg = charts::loss(&self.arms, arms, narrow, floor);
-            figures.extend(svg.map(|svg| match narrow {
-                true => figure(&escape(name), &svg, ""),
-                false => format!("<figure class=\"wide scroll\">{svg}</figure>"),
-            }));
+            let draw = |narrow| charts::loss(&self.arms, arms, narrow, floor);
+            let Some(svg) = draw(true) else { continue };
+            figures.push(match draw(false).filter(|_| !narrow) {
+                None => figure(&escape(name), &svg, ""),
+                // A narrow screen has the narrow one.
+                Some(wide) => {
+                    format!("<figure class=\"wide\">{wide}</figure><figure class=\"small\">{svg}</figure>")
+                }
+            });
         }
         let pictures = match figures.as_slice() {
             [] => return String::new(),

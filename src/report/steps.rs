@@ -50,6 +50,17 @@ pub(super) fn shared_name(rows: &[Row<'_>], name: &str) -> String {
     found.map_or_else(|| name.to_owned(), |(family, _)| family)
 }
 
+/// The floor of an arm with its standard deviation, mean over the numbers of steps.
+fn floor(arm: usize, of: &[(u64, &Row<'_>)]) -> Option<(f64, f64)> {
+    let all: Vec<(f64, f64)> = of
+        .iter()
+        .filter_map(|(_, r)| r.arms[arm])
+        .filter_map(|s| Some((s.floor?, s.floor_sd.unwrap_or(0.0))))
+        .collect();
+    let n = all.len() as f64;
+    (n > 0.0).then(|| (all.iter().map(|f| f.0).sum::<f64>() / n, all.iter().map(|f| f.1).sum::<f64>() / n))
+}
+
 impl Page<'_> {
     /// One curve an arm.
     fn curve(&self, name: &str, of: &[(u64, &Row<'_>)]) -> Option<String> {
@@ -61,15 +72,14 @@ impl Page<'_> {
             of.iter().filter_map(at).collect::<Vec<_>>()
         };
         let curves: Vec<_> = (0..self.arms.len()).map(points).collect();
-        let floors: Vec<(f64, f64)> = of
-            .iter()
-            .flat_map(|(_, r)| r.arms.iter().flatten())
-            .filter_map(|s| Some((s.floor?, s.floor_sd.unwrap_or(0.0))))
-            .collect();
-        let floor = floors.iter().map(|f| f.0).sum::<f64>() / floors.len().max(1) as f64;
-        let spread = floors.iter().map(|f| f.1).sum::<f64>() / floors.len().max(1) as f64;
-        let known = !floors.is_empty();
-        let values = || curves.iter().flatten().map(|p| p.1).chain(known.then_some(floor));
+        let floors: Vec<Option<(f64, f64)>> = (0..self.arms.len()).map(|i| floor(i, of)).collect();
+        let known: Vec<(f64, f64)> = floors.iter().flatten().copied().collect();
+        // Arms of one run have one floor, estimated anew; those of several may have their own.
+        let (low, high) = known.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), f| (a.min(f.0), b.max(f.0)));
+        let average = |get: fn(&(f64, f64)) -> f64| known.iter().map(get).sum::<f64>() / known.len() as f64;
+        let (middle, spread) = (average(|f| f.0), average(|f| f.1));
+        let shared = high - low <= spread + 1e-9 * high.abs();
+        let values = || curves.iter().flatten().map(|p| p.1).chain(known.iter().map(|f| f.0));
         let (lo, hi) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
         let (x, y) = (
             Axis::logarithmic(of.first()?.0 as f64, of.last()?.0 as f64).padded(0.03),
@@ -80,10 +90,13 @@ impl Page<'_> {
         let mut frame = Frame::new(520, 300, margins, x, y);
         let scale = if y.is_log() { " (logarithmic)" } else { "" };
         frame.axes((6, 5), ("steps", &format!("{}{scale}", tables::plain_head(of[0].1.metric))));
-        if known {
-            let band = |x: f64| (x, (floor - spread).max(y.lo), (floor + spread).min(y.hi));
+        if shared {
+            let band = |x: f64| (x, (middle - spread).max(y.lo), (middle + spread).min(y.hi));
             frame.band(&[band(x.lo), band(x.hi)], "b fl");
-            frame.level(floor, &format!("floor {}", number::plain(floor)));
+            frame.level(middle, &format!("floor {}", number::plain(middle)));
+        }
+        for (i, (f, _)) in floors.iter().enumerate().filter_map(|(i, f)| f.filter(|_| !shared).map(|f| (i, f))) {
+            frame.line([(x.lo, f), (x.hi, f)], &format!("l thin dash c{}", i % COLOURS));
         }
         let mut ends = Vec::new();
         for (i, curve) in curves.iter().enumerate() {
@@ -123,7 +136,7 @@ impl Page<'_> {
             return String::new();
         }
         let several = if self.arms.len() > 1 { legend(self) } else { String::new() };
-        let reading = "Dots: means with one standard error; dashed: the floor, with its standard deviation. Where the curve meets the floor, more steps buy nothing.";
+        let reading = "Dots: means with one standard error; dashed: the floor with its standard deviation, or that of each arm. Where the curve meets the floor, more steps buy nothing.";
         let figures = grid(&figures).replace("class=\"grid", "class=\"pairs grid");
         let table = |(_, of): &(String, Vec<(u64, &Row<'_>)>)| {
             tables::metrics(&self.arms, &of.iter().map(|(_, r)| (*r).clone()).collect::<Vec<_>>())

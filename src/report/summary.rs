@@ -224,6 +224,15 @@ pub fn student(degrees: usize) -> f64 {
     }
 }
 
+/// Steps that arms train for: `625`, or `40 to 625`; nothing where nothing trains.
+#[must_use]
+pub fn steps(record: &RunRecord) -> Option<String> {
+    let planned = || record.cells.iter().map(|c| c.steps_planned).filter(|s| *s > 0);
+    let (least, most) = (planned().min()?, planned().max()?);
+    let both = format!("{} to {}", number::count(least), number::count(most));
+    Some(if least == most { number::count(most) } else { both })
+}
+
 /// Where published numbers come from, once each; empty if none says so.
 #[must_use]
 pub fn origins(record: &RunRecord) -> Vec<&str> {

@@ -5,72 +5,69 @@
 
 use super::charts::COLOURS;
 use super::frame::escape;
+use super::names::breakable;
 use super::number;
 use super::record::{Better, Cell, ClassValue, Expectation, Metric, RunRecord, SolverStatistics, Spread};
 use super::summary::{Arm, Row, Statistic, difference};
-use std::fmt::Write as _;
+use super::table::Table;
 
 /// The coloured square and label of an arm; the label alone if there is only one.
 pub(super) fn arm_label(arms: &[Arm<'_>], i: usize) -> String {
-    let label = escape(&arms[i].label);
+    let label = breakable(&arms[i].label);
     if arms.len() == 1 { label } else { format!("<i class=\"sw c{}\"></i>{label}", i % COLOURS) }
 }
 
-fn scrolling(table: &str) -> String {
-    format!("<div class=\"scroll\">{table}</div>")
+/// Metrics of a table that fill the width of the page; more begin another.
+const ACROSS: usize = 5;
+
+/// Arms down, metrics across, in as many tables as they need; with one arm the metrics go down.
+pub(super) fn metrics(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
+    match arms {
+        [_] => down(rows),
+        _ => rows.chunks(rows.len().div_ceil(rows.len().div_ceil(ACROSS)).max(1)).map(|r| across(arms, r)).collect(),
+    }
 }
 
-/// Arms down, metrics across; with one arm the metrics go down.
-pub(super) fn metrics(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
-    let mut out = String::from("<table class=\"metrics\">");
+fn down(rows: &[Row<'_>]) -> String {
     let published = rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.published.is_some());
-    if arms.len() == 1 {
-        let column = if published { "<th class=\"n\">published</th>" } else { "" };
-        out += &format!(
-            "<thead><tr><th>metric</th><th class=\"n\">value</th><th class=\"n\">floor</th>{column}<th>estimator</th></tr></thead><tbody>"
-        );
-        for row in rows {
-            let Some(s) = row.arms[0] else { continue };
-            let _ = write!(
-                out,
-                "<tr><th>{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>{}<td class=\"q\">{}</td></tr>",
-                head(row.metric),
-                value(&s),
-                floor(&s).unwrap_or_else(|| "–".into()),
-                if published {
-                    format!("<td class=\"n\">{}</td>", said(&s).unwrap_or_else(|| "–".into()))
-                } else {
-                    String::new()
-                },
-                estimator(row.metric)
-            );
-        }
-    } else {
-        out += "<thead><tr><th>arm</th>";
-        for row in rows {
-            let note = estimator(row.metric);
-            let note = if note.is_empty() { note } else { format!("<small>{note}</small>") };
-            let _ = write!(out, "<th class=\"n\">{}{note}</th>", head(row.metric));
-        }
-        out += "</tr></thead><tbody>";
-        for i in 0..arms.len() {
-            let _ = write!(out, "<tr><th>{}</th>", arm_label(arms, i));
-            for row in rows {
-                out += &row.arms[i].map_or_else(
-                    || "<td class=\"n\">–</td>".into(),
-                    |s| {
-                        let v = value(&s);
-                        let v = if row.best == Some(i) { format!("<b>{v}</b>") } else { v };
-                        let f = floor(&s).map_or_else(String::new, |f| format!("<small>floor {f}</small>"));
-                        let p = said(&s).map_or_else(String::new, |p| format!("<small>published {p}</small>"));
-                        format!("<td class=\"n\">{v}{f}{p}</td>")
-                    },
-                );
-            }
-            out += "</tr>";
-        }
+    let mut table = Table::new("metrics");
+    table.words("metric").numbers("value").numbers("floor");
+    if published {
+        table.numbers("published");
     }
-    scrolling(&(out + "</tbody></table>"))
+    table.words("estimator");
+    for row in rows {
+        let Some(s) = row.arms[0] else { continue };
+        let dash = || "–".to_owned();
+        let mut cells = vec![head(row.metric), value(&s), floor(&s).unwrap_or_else(dash)];
+        cells.extend(published.then(|| said(&s).unwrap_or_else(dash)));
+        cells.push(format!("<span class=\"q\">{}</span>", estimator(row.metric)));
+        table.row(cells);
+    }
+    table.finish()
+}
+
+fn across(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
+    let mut table = Table::new("metrics");
+    table.words("arm");
+    for row in rows {
+        let note = estimator(row.metric);
+        let note = if note.is_empty() { note } else { format!("<small>{note}</small>") };
+        table.marked(format!("{}{note}", head(row.metric)), &row.metric.name);
+    }
+    // Of several runs in one report each has metrics of its own.
+    for i in (0..arms.len()).filter(|i| rows.iter().any(|r| r.arms[*i].is_some())) {
+        let cell = |row: &Row<'_>| {
+            let Some(s) = row.arms[i] else { return "–".to_owned() };
+            let v = value(&s);
+            let v = if row.best == Some(i) { format!("<b>{v}</b>") } else { v };
+            let f = floor(&s).map_or_else(String::new, |f| format!("<small>floor {f}</small>"));
+            let p = said(&s).map_or_else(String::new, |p| format!("<small>published {p}</small>"));
+            format!("{v}{f}{p}")
+        };
+        table.row(std::iter::once(arm_label(arms, i)).chain(rows.iter().map(cell)));
+    }
+    table.finish()
 }
 
 /// Name, unit and direction of a metric.
@@ -83,9 +80,7 @@ pub(super) fn head(metric: &Metric) -> String {
         Better::None => "",
     };
     let unit = metric.unit.as_ref().map_or_else(String::new, |u| format!(" <span class=\"q\">{}</span>", escape(u)));
-    // Long names may break after a bracket or comma.
-    let name = escape(&metric.name).replace('(', "(<wbr>").replace(", ", ", <wbr>");
-    format!("{name}{unit}{arrow}")
+    format!("{}{unit}{arrow}", breakable(&metric.name))
 }
 
 /// Name and unit without markup.
@@ -134,30 +129,30 @@ pub(super) fn by_class(arms: &[Arm<'_>], row: &Row<'_>) -> Option<String> {
         0 => "–".to_owned(),
         n => number::plain(values.iter().sum::<f64>() / n as f64),
     };
-    let mut out = format!("<table class=\"metrics\"><thead><tr><th>{}</th>", head(row.metric));
+    let mut table = Table::new("metrics");
+    table.words(&row.metric.name);
     for c in &first {
-        let name = c.name.clone().unwrap_or_else(|| c.class.to_string());
-        let _ = write!(out, "<th class=\"n\">{}</th>", escape(&name));
+        table.numbers(&c.name.clone().unwrap_or_else(|| c.class.to_string()));
     }
-    out += "</tr></thead><tbody>";
-    let mut line = |name: &str, arms: &[Vec<Vec<ClassValue>>], f: &dyn Fn(&ClassValue) -> Option<f64>| {
-        let _ = write!(out, "<tr><th>{name}</th>");
-        for c in &first {
+    let mut line = |name: String, arms: &[Vec<Vec<ClassValue>>], f: &dyn Fn(&ClassValue) -> Option<f64>| {
+        let of = |c: &ClassValue| {
             let all = arms.iter().flatten().flatten().filter(|o| o.class == c.class);
-            let _ = write!(out, "<td class=\"n\">{}</td>", mean(all.filter_map(f).collect()));
-        }
-        out += "</tr>";
+            mean(all.filter_map(f).collect())
+        };
+        table.row(std::iter::once(name).chain(first.iter().map(of)));
     };
-    for (i, own) in cells.iter().enumerate() {
-        line(&arm_label(arms, i), std::slice::from_ref(own), &|c| Some(c.value));
+    for (i, own) in cells.iter().enumerate().filter(|c| !c.1.is_empty()) {
+        line(arm_label(arms, i), std::slice::from_ref(own), &|c| Some(c.value));
     }
-    line("floor", &cells, &|c| c.floor);
-    Some(scrolling(&(out + "</tbody></table>")))
+    line("floor".into(), &cells, &|c| c.floor);
+    Some(table.finish())
 }
 
 /// For each metric with a direction, the best mean against every other arm, paired over seeds. Empty with one arm or seed.
 pub(super) fn differences(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
-    let mut body = String::new();
+    let mut table = Table::new("");
+    table.words("metric").words("other − best").numbers("difference ± se").numbers("95 % interval").numbers("seeds");
+    table.words("verdict");
     for row in rows {
         let sign = match row.metric.better {
             Better::Lower => 1.0,
@@ -175,31 +170,23 @@ pub(super) fn differences(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
                 (true, true) => "both at the floor",
                 (false, _) => "open",
             };
-            let _ = write!(
-                body,
-                "<tr><th>{}</th><td>{} − {}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{verdict}</td></tr>",
+            table.row([
                 std::mem::take(&mut name),
-                arm_label(arms, other),
-                arm_label(arms, top),
+                format!("{} − {}", arm_label(arms, other), arm_label(arms, top)),
                 number::with_error(d.mean, d.error),
                 number::interval(d.mean, d.half),
-                d.seeds,
-            );
+                d.seeds.to_string(),
+                verdict.to_owned(),
+            ]);
         }
     }
-    if body.is_empty() {
-        return body;
-    }
-    scrolling(&format!(
-        "<table><thead><tr><th>metric</th><th>other − best</th><th class=\"n\">difference ± se</th><th class=\"n\">95 % interval</th><th class=\"n\">seeds</th><th></th></tr></thead><tbody>{body}</tbody></table>"
-    ))
+    table.finish()
 }
 
 /// The expectations with their verdicts.
 pub(super) fn expectations(list: &[Expectation]) -> String {
-    let mut out = String::from(
-        "<table class=\"expect\"><thead><tr><th></th><th>expectation</th><th class=\"n\">left side</th><th class=\"n\">right side</th></tr></thead><tbody>",
-    );
+    let mut table = Table::new("expect");
+    table.words("").words("expectation").numbers("left side").numbers("right side");
     for e in list {
         let mark = match e.holds {
             Some(true) => "<span class=\"tag ok\">✓ holds</span>",
@@ -207,15 +194,9 @@ pub(super) fn expectations(list: &[Expectation]) -> String {
             None => "<span class=\"tag\">? open</span>",
         };
         let side = |v: Option<f64>| v.map_or_else(|| "–".into(), number::plain);
-        let _ = write!(
-            out,
-            "<tr><td>{mark}</td><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            escape(&e.text),
-            side(e.left),
-            side(e.right)
-        );
+        table.row([mark.to_owned(), format!("<code>{}</code>", escape(&e.text)), side(e.left), side(e.right)]);
     }
-    scrolling(&(out + "</tbody></table>"))
+    table.finish()
 }
 
 /// Per arm and phase, over the seeds: evaluations, steps, and evaluations per sample. Empty if nothing was solved.
@@ -223,8 +204,19 @@ pub(super) fn solver(arms: &[Arm<'_>]) -> String {
     let every = || arms.iter().flat_map(|a| &a.cells).flat_map(|c| &c.solver);
     let (backward, kept) = (every().any(|s| s.evaluations_backward > 0), every().any(|s| s.bytes.is_some()));
     let implicit = every().any(|s| s.factorisations > 0);
-    let column = |shown: bool, text: String| if shown { format!("<td class=\"n\">{text}</td>") } else { String::new() };
-    let mut body = String::new();
+    let mut table = Table::new("");
+    table.words("arm").words("phase").words("solver").numbers("evaluations");
+    for (shown, head) in [(backward, "backward"), (implicit, "Jacobians factorised")] {
+        if shown {
+            table.numbers(head);
+        }
+    }
+    table.numbers("accepted").numbers("rejected");
+    table
+        .marked("steps of a sample<small>least / mean / most</small>".into(), "steps of a sample, least / mean / most");
+    if kept {
+        table.numbers("kept of store-all");
+    }
     for (i, arm) in arms.iter().enumerate() {
         let mut phases: Vec<&str> = Vec::new();
         for s in arm.cells.iter().flat_map(|c| &c.solver) {
@@ -251,30 +243,20 @@ pub(super) fn solver(arms: &[Arm<'_>]) -> String {
                     _ => format!("{} of {}", number::bytes(kept), number::bytes(full)),
                 },
             );
-            let _ = write!(
-                body,
-                "<tr><th>{}</th><td>{}</td><td><code>{}</code></td><td class=\"n\">{}</td>{}{}<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{spread}</td>{}</tr>",
+            let mut cells = vec![
                 if k == 0 { arm_label(arms, i) } else { String::new() },
                 escape(phase),
-                escape(&all[0].solver),
+                format!("<code>{}</code>", breakable(&all[0].solver)),
                 mean(|s| s.evaluations),
-                column(backward, mean(|s| s.evaluations_backward)),
-                column(implicit, mean(|s| s.factorisations)),
-                mean(|s| s.accepted),
-                mean(|s| s.rejected),
-                column(kept, bytes),
-            );
+            ];
+            cells.extend(backward.then(|| mean(|s| s.evaluations_backward)));
+            cells.extend(implicit.then(|| mean(|s| s.factorisations)));
+            cells.extend([mean(|s| s.accepted), mean(|s| s.rejected), spread]);
+            cells.extend(kept.then_some(bytes));
+            table.row(cells);
         }
     }
-    if body.is_empty() {
-        return body;
-    }
-    let backward = if backward { "<th class=\"n\">backward</th>" } else { "" };
-    let implicit = if implicit { "<th class=\"n\">Jacobians factorised</th>" } else { "" };
-    let kept = if kept { "<th class=\"n\">kept of store-all</th>" } else { "" };
-    scrolling(&format!(
-        "<table><thead><tr><th>arm</th><th>phase</th><th>solver</th><th class=\"n\">evaluations</th>{backward}{implicit}<th class=\"n\">accepted</th><th class=\"n\">rejected</th><th class=\"n\">steps of a sample<small>least / mean / most</small></th>{kept}</tr></thead><tbody>{body}</tbody></table>"
-    ))
+    table.finish()
 }
 
 fn spread(all: &[&SolverStatistics]) -> Option<Spread> {
@@ -301,11 +283,11 @@ pub(super) fn costs(record: &RunRecord, arms: &[Arm<'_>]) -> String {
     // A phase that no arm has had is no column.
     let had = |get: Get| arms.iter().flat_map(|a| &a.cells).any(|c| get(c) > 0.0);
     let times: Vec<(&str, Get)> = times.into_iter().filter(|(_, get)| had(*get)).collect();
-    let mut out = String::from("<table><thead><tr><th>arm</th>");
-    for name in ["parameters", "steps", "steps/s"].into_iter().chain(times.iter().map(|t| t.0)) {
-        let _ = write!(out, "<th class=\"n\">{name}</th>");
+    let mut table = Table::new("");
+    table.words("arm").numbers("parameters").numbers("steps").numbers("steps/s");
+    for (name, _) in &times {
+        table.numbers(name);
     }
-    out += "</tr></thead><tbody>";
     for (i, arm) in arms.iter().enumerate() {
         let mean = |get: fn(&Cell) -> f64| arm.cells.iter().map(|c| get(c)).sum::<f64>() / arm.cells.len() as f64;
         let (steps, train) = (mean(|c| c.steps_done as f64), mean(|c| c.timings.train));
@@ -316,18 +298,10 @@ pub(super) fn costs(record: &RunRecord, arms: &[Arm<'_>]) -> String {
         } else {
             number::count(steps as u64)
         };
-        let _ = write!(
-            out,
-            "<tr><th>{}</th><td class=\"n\">{}</td><td class=\"n\">{steps}</td><td class=\"n\">{rate}</td>",
-            arm_label(arms, i),
-            number::count(mean(|c| c.parameters as f64) as u64),
-        );
-        for (_, get) in &times {
-            let time = Some(mean(*get)).filter(|t| *t > 0.0).map_or_else(|| "–".into(), number::duration);
-            let _ = write!(out, "<td class=\"n\">{time}</td>");
-        }
-        out += "</tr>";
+        let parameters = number::count(mean(|c| c.parameters as f64) as u64);
+        let time = |t: f64| if t > 0.0 { number::duration(t) } else { "–".into() };
+        let times = times.iter().map(|(_, get)| time(mean(*get)));
+        table.row([arm_label(arms, i), parameters, steps, rate].into_iter().chain(times));
     }
-    let _ = write!(out, "</tbody></table><p class=\"q\">Whole run: {}.</p>", number::duration(record.seconds));
-    scrolling(&out)
+    format!("{}<p class=\"q\">Whole run: {}.</p>", table.finish(), number::duration(record.seconds))
 }

@@ -2,6 +2,8 @@
 //!
 //! Numbers -> text. Deliberately absent: measuring.
 
+use super::WIDTH;
+use crate::report::names::wrapped;
 use crate::report::number;
 use crate::report::record::{Better, RunRecord};
 use crate::report::summary as statistics;
@@ -96,8 +98,17 @@ pub fn differences(record: &RunRecord) -> String {
         if !lines.is_empty() {
             let _ = writeln!(out, " {}", row.metric.name);
         }
+        // A longer pair goes on in another line, which has its numbers.
+        let names = names.min(usize::from(WIDTH).saturating_sub(numbers + wide(2) + 9).max(16));
         for [pair, shown, verdict] in &lines {
-            let _ = writeln!(out, "   {pair:names$}   {shown:numbers$}   {verdict}");
+            let fits = pair.chars().count() <= names;
+            let mut pair = wrapped(pair, if fits { names } else { names - 2 });
+            let last = pair.pop().unwrap_or_default();
+            for (k, words) in pair.iter().enumerate() {
+                let _ = writeln!(out, "   {}{words}", if k > 0 { "  " } else { "" });
+            }
+            let last = if pair.is_empty() { last } else { format!("  {last}") };
+            let _ = writeln!(out, "   {last:names$}   {shown:numbers$}   {verdict}");
         }
     }
     if out.is_empty() { out } else { format!("paired differences over seeds, t test at 95 %\n{out}") }

@@ -4,6 +4,7 @@
 //! absent: statistics (see `report::summary`).
 
 use super::WIDTH;
+use crate::report::names;
 use crate::report::notes;
 use crate::report::number;
 use crate::report::record::{Better, Expectation, RunRecord};
@@ -63,8 +64,8 @@ fn headline(record: &RunRecord) -> String {
         [one] => parts.push(format!("seed {one}")),
         many => parts.push(format!("{} seeds", many.len())),
     }
-    if let Some(steps) = record.cells.iter().map(|c| c.steps_planned).max().filter(|&s| s > 0) {
-        parts.push(format!("{} steps", number::count(steps)));
+    if let Some(steps) = statistics::steps(record) {
+        parts.push(format!("{steps} steps"));
     }
     parts.push(number::duration(record.seconds));
     let mut line = parts.join(" · ");
@@ -108,30 +109,48 @@ pub fn metric_table(record: &RunRecord, colours: bool) -> String {
     let mut header = vec!["metric", value_title];
     header.extend(floors.then_some("floor"));
     header.extend(published.then_some("published"));
-    table.set_header(header);
+    table.set_header(header.clone());
+    // Name, what it is indented by, whether it is the best, and the numbers.
+    let mut lines: Vec<(String, &str, bool, Vec<String>)> = Vec::new();
     for row in &rows {
         if several {
-            table.add_row(vec![metric_name(row)]);
+            lines.push((metric_name(row), "", false, vec![]));
         }
         for (i, arm) in arms.iter().enumerate() {
             let Some(s) = row.arms[i] else { continue };
             let best = row.best == Some(i);
-            let strong = |text: String| {
-                let cell = Cell::new(text);
-                if best { cell.add_attribute(Attribute::Bold) } else { cell }
-            };
-            let name = if several { strong(format!("  {}", arm.label)) } else { Cell::new(metric_name(row)) };
-            let mut cells = vec![name, strong(format!("{}{}", value(&s), if best { " *" } else { "" }))];
-            if floors {
-                cells.push(Cell::new(floor(&s)));
-            }
-            if published {
-                cells.push(Cell::new(s.published.map_or_else(String::new, |(v, e)| number::with_spread(v, e))));
-            }
-            table.add_row(cells);
+            let mut numbers = vec![format!("{}{}", value(&s), if best { " *" } else { "" })];
+            numbers.extend(floors.then(|| floor(&s)));
+            let said = || s.published.map_or_else(String::new, |(v, e)| number::with_spread(v, e));
+            numbers.extend(published.then(said));
+            let (name, indent) = if several { (arm.label.clone(), "  ") } else { (metric_name(row), "") };
+            lines.push((name, indent, best, numbers));
         }
     }
+    // Names have what the numbers leave; every cell has a space on both sides.
+    let widest = |k: usize| {
+        let cells = lines.iter().filter_map(|l| l.3.get(k - 1)).map(String::as_str);
+        cells.chain([header[k]]).map(|c| c.chars().count() + 2).max().unwrap_or(0)
+    };
+    let room = usize::from(WIDTH).saturating_sub((1..header.len()).map(widest).sum::<usize>() + 2);
+    for (name, indent, best, numbers) in lines {
+        let strong = |cell: Cell| if best { cell.add_attribute(Attribute::Bold) } else { cell };
+        let name = strong(Cell::new(hanging(&name, indent, room.max(24))));
+        let mut cells = numbers.into_iter().map(Cell::new);
+        table.add_row([Some(name), cells.next().map(strong)].into_iter().flatten().chain(cells));
+    }
     table.trim_fmt().lines().map(|l| format!("{}\n", l.trim_end())).collect()
+}
+
+/// A name in lines of a width, the later ones indented further.
+fn hanging(name: &str, indent: &str, width: usize) -> String {
+    const DEEPER: usize = 4;
+    let first = names::wrapped(name, width.saturating_sub(indent.len()));
+    if first.len() == 1 {
+        return format!("{indent}{name}");
+    }
+    let lines = names::wrapped(name, width.saturating_sub(indent.len() + DEEPER));
+    format!("{indent}{}", lines.join(&format!("\n{indent}{:DEEPER$}", "")))
 }
 
 /// `wasserstein2 ↓`, with its unit.

@@ -261,18 +261,27 @@ fn labels_are_words_or_numbers() {
 fn faults_have_a_row_and_a_column() {
     let y = Options { label: Some(Pick::Name("y".into())), ..Options::default() };
     let place = |f: Fault| match f {
-        Fault::Text { at, text } | Fault::NotFinite { at, text } | Fault::Label { at, text } => (at.to_string(), text),
+        Fault::Text { at, text, .. } | Fault::NotFinite { at, text } | Fault::Label { at, text } => {
+            (at.to_string(), text)
+        }
         other => panic!("{other:?}"),
     };
     let o = Options::default();
     assert_eq!(place(fault("a,b\n1,2\n3,word\n", &o)), ("line 3, column `b`".into(), "word".into()));
     assert_eq!(place(fault("a,b\n1,2\n\n3,\n", &o)), ("line 4, column `b`".into(), String::new()));
-    assert_eq!(place(fault("1,2\n3,NaN\n", &o)), ("line 2, column 1".into(), "NaN".into()));
-    assert_eq!(place(fault("1,2\n3,1e999\n", &o)), ("line 2, column 1".into(), "1e999".into()));
+    assert_eq!(place(fault("1,2\n3,NaN\n", &o)), ("line 2, column 1 (counted from 0)".into(), "NaN".into()));
+    assert_eq!(place(fault("1,2\n3,1e999\n", &o)), ("line 2, column 1 (counted from 0)".into(), "1e999".into()));
     assert_eq!(place(fault("a,y\n1,0.5\n", &y)), ("line 2, column `y`".into(), "0.5".into()));
     assert_eq!(fault("a,b\n1,2\n3\n", &o), Fault::Ragged { line: 3, found: 1, expected: 2 });
     assert_eq!(fault("a,b\n", &o), Fault::Empty);
     assert_eq!(fault("", &o), Fault::Empty);
+    // A name that two columns have is no name; their numbers are.
+    let twice = |name: &str, first, second| Fault::Twice { name: name.into(), first, second };
+    assert_eq!(fault("a,b,a\n1,2,3\n", &o), twice("a", 0, 2));
+    let of = |features| Options { features: Some(features), ..Options::default() };
+    assert_eq!(fault("a,b,a\n1,2,3\n", &of(vec![Pick::Name("a".into())])), twice("a", 0, 2));
+    assert!(matches!(fault("a,b,a\n1,2,x\n", &of(vec![Pick::Index(2), Pick::Name("b".into())])), Fault::Text { .. }));
+    assert!(matches!(fault(",b,\n1,2,x\n", &o), Fault::Text { .. }), "columns without names are told by place");
     // Lines are those of the file, whatever ends them and whatever stands between.
     assert_eq!(place(fault("a,b\r\n1,2\r\n\r\n3,x\r\n", &o)), ("line 4, column `b`".into(), "x".into()));
     assert_eq!(place(fault("a,b\n\"1\",2\n\"3\",\"4\n5\"\n", &o)), ("line 3, column `b`".into(), "4\n5".into()));
@@ -394,7 +403,7 @@ fn parquet_is_read() {
     );
     assert_eq!(
         load(&["kind"], "kind", 0).expect_err("words"),
-        Fault::Text { at: at("row 0", "`kind`"), text: "no".into() }
+        Fault::Text { at: at("row 0", "`kind`"), text: "no".into(), alone: false }
     );
     assert!(matches!(load(&["c"], "kind", 0), Err(Fault::NoColumn { known, .. }) if known.len() == 4));
 }

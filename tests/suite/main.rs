@@ -35,6 +35,7 @@ mod print;
 mod probes;
 mod programs;
 mod report;
+mod report_layout;
 mod report_numbers;
 mod report_records;
 mod resume;

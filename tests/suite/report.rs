@@ -85,7 +85,7 @@ fn paths(html: &str) -> impl Iterator<Item = &str> {
     html.split(" d=\"").skip(1).map(|p| p.split('"').next().unwrap_or(""))
 }
 
-fn check(record: &RunRecord) -> String {
+pub fn check(record: &RunRecord) -> String {
     let text = page(record);
     assert_eq!(text, page(record), "equal records, equal bytes");
     well_formed(&text).unwrap();
@@ -196,7 +196,7 @@ fn dots_lie_where_the_data_say() {
     let mut r = Random::new(9);
     let data: Vec<f32> = (0..200).map(|_| r.normal() as f32).collect();
     let mut record = single();
-    record.cells[0].target = Some(Points { dim: 2, total: 100, data: data.clone() });
+    record.cells[0].target = Some(Points { dim: 2, total: 100, data: data.clone(), ..Points::default() });
     record.cells[0].samples = None;
     let text = check(&record);
     let group = text.split("<g id=\"target\"").nth(1).unwrap().split("</g>").next().unwrap();
@@ -269,7 +269,7 @@ proptest! {
 }
 
 /// What stands between the tags of a section.
-fn section<'t>(text: &'t str, id: &str) -> &'t str {
+pub fn section<'t>(text: &'t str, id: &str) -> &'t str {
     text.split(&format!("<section id=\"{id}\">"))
         .nth(1)
         .unwrap_or_else(|| panic!("{id}"))
@@ -334,7 +334,7 @@ fn a_density_is_bright_where_it_is_high_and_stands_beside_the_true_one() {
 #[test]
 fn each_objective_has_its_own_picture_of_losses() {
     let text = check(&full());
-    assert_eq!(section(&text, "training").matches("<svg").count(), 1);
+    assert_eq!(section(&text, "training").matches("<svg").count(), 2, "one wide, one for narrow screens");
     let mut record = full();
     let last = record.axes[0].labels.last().cloned().unwrap();
     for cell in &mut record.cells {

@@ -342,6 +342,17 @@ fn specs_are_tests() {
     assert!(said.contains("ok      specs/a_good.flow   1 expectation holds"), "{said}");
     assert!(said.contains("FAILED  specs/b_bad.flow") && said.contains("1e-9"), "{said}");
     assert!(said.contains("BROKEN  specs/c_refused.flow") && said.contains("1 passed, 2 failed"), "{said}");
+    assert!(!said.contains("folders inside"), "{said}");
+    // Folders inside are told, hidden ones and copies that runs keep are not.
+    for inner in ["published", ".hidden", "kept"] {
+        std::fs::create_dir(place.path(&format!("specs/{inner}"))).expect("a folder");
+        std::fs::write(place.path(&format!("specs/{inner}/d.flow")), &good).expect("a spec");
+    }
+    std::fs::write(place.path("specs/kept/run.json"), "{}").expect("a file");
+    let said = text(&place.flowc(&["test", "specs"]));
+    assert!(said.contains("folders inside are not looked into: `flowc test specs/published`\n"), "{said}");
+    let said = text(&place.flowc(&["test", "specs", "specs/published"]));
+    assert!(said.contains("2 passed, 2 failed") && !said.contains("folders inside"), "{said}");
     let o = place.flowc(&["test", "specs/a_good.flow"]);
     assert_eq!(o.status.code(), Some(0), "{}", text(&o));
 }

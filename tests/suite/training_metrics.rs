@@ -135,6 +135,32 @@ fn an_estimated_density_says_how_much_it_varies() {
     }
 }
 
+/// An objective is measured with a solver and a count of its own, which its own parameters of these names hide. One Euler step of
+/// `x' = x` gives 2 x, two give 2.25 x.
+#[test]
+fn an_objective_is_measured_with_a_solver_of_its_own() {
+    let r = experiment(
+        "precision f64
+        source = normal()
+        target = normal()
+        field v(x, t) = x + 0 * t
+        objective growth(v: field) { draw x0 ~ source; minimize solve t: 0 -> 1 { x' = v(x, t) from x0 }.x / x0 }
+        objective named(v: field, count: real) { draw x0 ~ source; minimize count + 0 * v(x0, 0) }
+        generate { sampler: flow(v), solver: euler(steps: 4), count: 200 }
+        evaluate [
+          growth(v), growth(v, solver: euler(steps: 1)), growth(v, solver: euler(steps: 2), count: 37), named(v, count: 3),
+        ]",
+    );
+    let of = |k: usize| (r.cells[0].metrics[k].value, r.cells[0].metrics[k].size);
+    let near = |(value, n): (f64, Option<u64>), want: f64, size: u64| {
+        assert!((value - want).abs() < 1e-12 && n == Some(size), "{value} of {n:?} for {want} of {size}");
+    };
+    near(of(0), 1.25_f64.powi(4), 10_000);
+    near(of(1), 2.0, 10_000);
+    near(of(2), 2.25, 37);
+    near(of(3), 3.0, 10_000);
+}
+
 /// Objectives over pairs of a coupling are measured on fresh pairs. On the line, a plan of k pairs is the sorted one, whose cost
 /// falls towards zero for equal laws; either coupling keeps both marginals.
 #[test]
