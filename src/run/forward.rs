@@ -8,10 +8,10 @@
 
 use super::Real;
 use super::buffer::Aligned;
-use super::failure::{Failed, worst};
+use super::failure::worst;
 use super::feed::DrawFeed;
 use super::params::ParamTable;
-use super::pole::Divisors;
+use super::pole::{Divisors, Pole};
 use super::pool::Pool;
 use super::step::internal;
 use super::theta::{ThetaMap, prologue};
@@ -150,6 +150,8 @@ pub(super) enum Role<T: Real> {
         jacobian: Option<Box<Step<T>>>,
         /// Of the right-hand side, and of the diffusion.
         divisors: Vec<Divisors>,
+        /// What the kernel evaluates, for messages.
+        rhs: Box<UnitSpec>,
     },
 }
 
@@ -208,7 +210,14 @@ impl<T: Real> Forward<T> {
             self.outputs.iter().map(|(_, _, column)| vec![T::default(); n * self.widths[*column]]).collect();
         let mut counts: Vec<Vec<SampleCount>> = solvers.iter().map(|_| vec![SampleCount::default(); n]).collect();
         let jobs = self.split(n, unit, &mut values, &mut counts);
-        let pass = Pass { forward: self, request, packed: &packed, solvers: &solvers };
+        let pass = Pass {
+            forward: self,
+            request,
+            packed: &packed,
+            solvers: &solvers,
+            computed: Some(&computed),
+            training: None,
+        };
         let next = AtomicUsize::new(0);
         self.pool.run(jobs.len().max(1), |_| {
             let mut desk = Desk::new(self, unit.min(n.next_multiple_of(LANES)));
@@ -335,10 +344,24 @@ impl<T: Real> Step<T> {
                         Some(Box::new(Step::of("jacobian", unit, program, prologue, table, widths, backend)?))
                     }
                 };
-                let (solver, at) = (*solver, at.clone());
+                let (solver, at, rhs) = (*solver, at.clone(), Box::new(spec.clone()));
                 let units = std::iter::once(spec).chain(diffusion);
                 let divisors = units.map(|u| Divisors::of(u, T::EPSILON)).collect();
-                Role::Solve { rows, dim, span, inits, results, solver, at, count, noise, jacobian, firsts, divisors }
+                Role::Solve {
+                    rows,
+                    dim,
+                    span,
+                    inits,
+                    results,
+                    solver,
+                    at,
+                    count,
+                    noise,
+                    jacobian,
+                    firsts,
+                    divisors,
+                    rhs,
+                }
             }
         };
         Ok(step)
@@ -352,13 +375,14 @@ impl<T: Real> Step<T> {
         }
     }
 
-    /// A failure of its solve, with what the equations divide by there.
-    pub fn blame(&self, error: SolveError) -> Failed {
-        let (Role::Solve { divisors, .. }, SolveError::Failed { worst, .. }) = (&self.role, &error) else {
-            return Failed { error, pole: None };
-        };
-        let pole = divisors.iter().find_map(|d| d.pole(worst));
-        Failed { error, pole }
+    /// What the equations of its solve divide by where it failed.
+    pub fn pole(&self, error: &SolveError) -> Option<Pole> {
+        match (&self.role, error) {
+            (Role::Solve { divisors, .. }, SolveError::Failed { worst, .. }) => {
+                divisors.iter().find_map(|d| d.pole(worst))
+            }
+            _ => None,
+        }
     }
 
     /// The feed of a source.

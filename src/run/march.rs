@@ -6,7 +6,7 @@
 
 use super::Real;
 use super::bench::Bench;
-use super::failure::Failed;
+use super::failure::{Failed, Way};
 use super::forward::{From, Request, Role};
 use super::lanes::{add_lanes, lanes_of, pad};
 use super::objective::{Back, BackFeed, Fed, Given, Objective};
@@ -47,7 +47,14 @@ impl<T: Real> Objective<T> {
         bench: &mut Bench<T>,
     ) -> Result<Result<f64, Failed>, Stop> {
         let packed = self.packed(of.packed);
-        let pass = Pass { forward: &self.forward, request: of.request, packed: &packed, solvers: &[] };
+        let pass = Pass {
+            forward: &self.forward,
+            request: of.request,
+            packed: &packed,
+            solvers: &[],
+            computed: None,
+            training: Some(self.mode),
+        };
         let samples = &of.samples;
         let mut solve = 0;
         for (i, step) in self.forward.steps.iter().enumerate() {
@@ -56,7 +63,7 @@ impl<T: Real> Objective<T> {
                 Role::Solve { results, .. } => {
                     let here = SolveOf { pass: &pass, packed: of.packed, segment: i, solve, samples };
                     if let Err(failure) = self.march(&here, bench)? {
-                        return Ok(Err(step.blame(failure)));
+                        return Ok(Err(failure));
                     }
                     // Lanes without a sample hold sound numbers.
                     for &(_, c) in results {
@@ -85,7 +92,7 @@ impl<T: Real> Objective<T> {
                     let slot = &mut *slots[self.number(*back)];
                     let here = SolveOf { pass: &pass, packed: of.packed, segment: i, solve, samples };
                     if let Err(failure) = self.solve_back(&here, bench, slot)? {
-                        return Ok(Err(self.forward.steps[i].blame(failure)));
+                        return Ok(Err(failure));
                     }
                 }
             }
@@ -116,7 +123,7 @@ impl<T: Real> Objective<T> {
         })
     }
 
-    fn march(&self, of: &SolveOf<'_, T>, bench: &mut Bench<T>) -> Result<Result<(), SolveError>, Stop> {
+    fn march(&self, of: &SolveOf<'_, T>, bench: &mut Bench<T>) -> Result<Result<(), Failed>, Stop> {
         let &SolveOf { pass, segment, solve, samples, .. } = of;
         let step = &self.forward.steps[segment];
         let Some(rhs) = self.transposed(of)? else {
@@ -132,7 +139,7 @@ impl<T: Real> Objective<T> {
         let problem = problem(step, &rhs, samples.len(), given);
         let plan = match self.plan(&rhs, solve, &problem) {
             Ok(plan) => plan,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(pass.lost(step, &self.solvers[solve], error, &desk.given))),
         };
         let lanes = samples.len().next_multiple_of(LANES);
         let (ends, observed) = (&mut ends[..lanes * plan.dim()], &mut observed[..lanes * plan.observed_rows()]);
@@ -144,7 +151,7 @@ impl<T: Real> Objective<T> {
             Mode::Adjoint { .. } => plan.run(0, workspace, out, None),
         };
         if let Err(error) = marched {
-            return Ok(Err(error));
+            return Ok(Err(pass.lost(step, &self.solvers[solve], error, &desk.given)));
         }
         if let Mode::Adjoint { .. } = self.mode {
             results[solve] = (ends.to_vec(), observed.to_vec());
@@ -197,7 +204,7 @@ impl<T: Real> Objective<T> {
         of: &SolveOf<'_, T>,
         bench: &mut Bench<T>,
         slot: &mut [T],
-    ) -> Result<Result<(), SolveError>, Stop> {
+    ) -> Result<Result<(), Failed>, Stop> {
         let &SolveOf { pass, segment, solve, samples, .. } = of;
         let step = &self.forward.steps[segment];
         let (Some(rhs), Back::Solve { span: moving, bars: map, .. }) = (self.transposed(of)?, &self.backs[segment])
@@ -253,7 +260,11 @@ impl<T: Real> Objective<T> {
         };
         let run = match run {
             Ok(run) => run,
-            Err(failure) => return Ok(Err(failure)),
+            Err(error) => {
+                // It begins where the solve ended, so nothing is to blame at its start.
+                let way = Way { back: true, ..Way::new(&self.solvers[solve], false, true, Some(self.mode)) };
+                return Ok(Err(Failed { pole: step.pole(&error), error, way, blame: None }));
+            }
         };
         let stored = (kept[solve].0.len() + kept[solve].1.len()) * size_of::<T>();
         let bytes = bytes.unwrap_or((stored as u64, 0));

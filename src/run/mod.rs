@@ -5,6 +5,7 @@
 //! Deliberately absent: the language, schedules, reports.
 
 mod bench;
+mod blame;
 pub mod buffer;
 pub mod checkpoint;
 pub mod data_cols;

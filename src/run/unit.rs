@@ -5,20 +5,23 @@
 //! what failures become.
 
 use super::Real;
+use super::blame::{Blame, blame};
 use super::buffer::Aligned;
-use super::failure::Failed;
+use super::failure::{Failed, Way};
 use super::feed::{panels, transpose};
 use super::forward::{Feed, Forward, From, Packed, Request, Role, Step};
 use super::noise::Normals;
 use super::pool::Stop;
+use super::solving::Mode;
 use super::step::internal;
+use super::theta::Computed;
 use crate::backend::LANES;
 use crate::rng::Key;
 use crate::solve::{
-    ChunkOut, KernelRhs, Observe, Plan, Problem, Rhs, SampleCount, SolveError, SolverConfig, Stochastic, StochasticOut,
-    Workspace,
+    Cause, ChunkOut, KernelRhs, LaneFailure, Observe, Plan, Problem, Rhs, SampleCount, SolveError, SolverConfig,
+    Stochastic, StochasticOut, Workspace,
 };
-use crate::stage::Times;
+use crate::stage::{Source, Times};
 use std::ops::Range;
 
 /// One work unit: its samples, and where its results go.
@@ -92,6 +95,10 @@ pub(super) struct Pass<'a, T: Real> {
     pub request: &'a Request<'a, T>,
     pub packed: &'a [Packed<'a, T>],
     pub solvers: &'a [&'a SolverConfig],
+    /// What the prologue gives; nothing within a training step.
+    pub computed: Option<&'a Computed<T>>,
+    /// How gradients pass, within a training step.
+    pub training: Option<Mode>,
 }
 
 impl<T: Real> Pass<'_, T> {
@@ -105,7 +112,7 @@ impl<T: Real> Pass<'_, T> {
                     match self.solve(step, packed, self.solvers[solve], &job.samples, desk, job.counts[solve])? {
                         Ok(paid) => job.paid[solve] = paid,
                         Err(failure) => {
-                            job.failure = Some(step.blame(failure));
+                            job.failure = Some(failure);
                             return Ok(());
                         }
                     }
@@ -191,7 +198,7 @@ impl<T: Real> Pass<'_, T> {
         samples: &Range<usize>,
         desk: &mut Desk<T>,
         counts: &mut [SampleCount],
-    ) -> Result<Result<u64, SolveError>, Stop> {
+    ) -> Result<Result<u64, Failed>, Stop> {
         self.prepare(step, samples, desk)?;
         let rhs = right_hand_side(step, packed)?;
         let given = std::mem::take(&mut desk.given);
@@ -215,10 +222,58 @@ impl<T: Real> Pass<'_, T> {
             }
         };
         desk.given = given;
-        if solved.is_ok() {
-            self.finish(step, samples, desk)?;
-        }
-        Ok(solved)
+        let error = match solved {
+            Ok(paid) => {
+                self.finish(step, samples, desk)?;
+                return Ok(Ok(paid));
+            }
+            Err(error) => error,
+        };
+        Ok(Err(self.lost(step, config, error, &desk.given)))
+    }
+
+    /// A failure with what is known of its solve.
+    pub fn lost(&self, step: &Step<T>, config: &SolverConfig, error: SolveError, given: &Given<T>) -> Failed {
+        let noise = matches!(&step.role, Role::Solve { noise: Some(_), .. });
+        let way = Way::new(config, noise, !step.theta_map.is_empty(), self.training);
+        let blame = match &error {
+            SolveError::Failed { worst, .. } if worst.cause == Cause::NonFinite && worst.progress == 0.0 => {
+                self.blame(step, worst, given)
+            }
+            SolveError::Failed { .. } | SolveError::Config(_) | SolveError::Rhs { .. } => None,
+        };
+        Failed { pole: step.pole(&error), error, way, blame }
+    }
+
+    /// What of a right-hand side is not finite where a sample begins.
+    fn blame(&self, step: &Step<T>, worst: &LaneFailure, given: &Given<T>) -> Option<Blame> {
+        let Role::Solve { rows, dim, firsts, rhs, .. } = &step.role else { return None };
+        let theta = match self.computed {
+            Some(computed) => step.theta_map.collect(self.request.theta, computed),
+            None => Vec::new(),
+        };
+        let (tile, lane) = (worst.sample / LANES, worst.sample % LANES);
+        let caps = rows.captures.len();
+        let column = |block: &[T], width: usize, first: usize, len: usize| -> Option<Vec<T>> {
+            (0..len).map(|k| block.get((tile * width + first + k) * LANES + lane).copied()).collect()
+        };
+        blame(rhs, |id| {
+            let len = rhs.dag.shape(id).iter().product::<usize>();
+            if let Some(k) = rhs.theta.iter().position(|t| *t == id) {
+                let first: usize = rhs.theta[..k].iter().map(|t| rhs.dag.shape(*t).iter().product::<usize>()).sum();
+                return theta.get(first..first + len).map(<[T]>::to_vec);
+            }
+            match rhs.sources[rhs.inputs.iter().position(|i| *i == id)?] {
+                Source::State(c) => column(&given.states, *dim, firsts[c as usize], len),
+                Source::Time => Some(vec![T::from_f64(worst.t)]),
+                source @ (Source::Draw(_) | Source::Input(_) | Source::Column(_)) => {
+                    let feed = step.feed(source)?;
+                    let first = step.feeds[..feed].iter().map(|f| f.rows).sum();
+                    column(&given.captures, caps, first, len)
+                }
+                Source::Bar(_) | Source::Residual(_) => None,
+            }
+        })
     }
 
     /// Initial states, captures and times of a solve, from columns.
