@@ -10,6 +10,7 @@ use crate::elaborate::Set;
 use crate::elaborate::sets::Rows;
 use crate::folder::{self, RunFolder};
 use crate::plan::RunPlan;
+use crate::resolve::imports;
 use crate::resolve::settings::Setting;
 use crate::run::checkpoint::spec_hash;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct Started {
     pub flowc: String,
     /// The spec's path as given: relative paths in the spec count from its folder.
     pub spec: String,
+    /// Where the run was started: what the spec's path counts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// Hash of the spec's text and its settings.
     pub hash: String,
     /// `--set`
@@ -53,6 +57,7 @@ impl Started {
             layout: LAYOUT,
             flowc: env!("CARGO_PKG_VERSION").to_owned(),
             spec: spec.display().to_string(),
+            from: std::env::current_dir().ok(),
             hash: hash(text, set),
             set: set.to_vec(),
             only: only.to_vec(),
@@ -104,6 +109,13 @@ impl Started {
         ))
     }
 
+    /// Where the run was started, if that is another folder than this one; nothing if it is not there any more: a folder of runs
+    /// may have moved with its data.
+    fn elsewhere(&self) -> PathBuf {
+        let here = std::env::current_dir().ok();
+        self.from.clone().filter(|f| Some(f) != here.as_ref() && f.is_dir()).unwrap_or_default()
+    }
+
     /// The settings of `--set`.
     ///
     /// # Errors
@@ -134,11 +146,15 @@ impl Started {
             return Err(Box::new(d.help("put the old text back, or run the new one from its start: `flowc run SPEC`")));
         }
         let set = Self::settings(&self.set)?;
+        let from = self.elsewhere();
+        let place = |name: &str| imports::tidy(&from.join(name));
         let load = |wanted: &Path| {
-            let found = self.files.iter().find(|(name, _)| Path::new(name) == wanted);
+            let found = self.files.iter().find(|(name, _)| place(name) == wanted);
             found.map(|(_, text)| text.clone()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
         };
-        let compiled = driver::compile_with(&self.spec, &format!("{text}{more}"), &Asked { load: &load, set: &set });
+        let name =
+            if from.as_os_str().is_empty() { self.spec.clone() } else { place(&self.spec).display().to_string() };
+        let compiled = driver::compile_with(&name, &format!("{text}{more}"), &Asked { load: &load, set: &set });
         let plan = match &compiled.plan {
             Some(p) => Some(p.clone().only(&self.only)?),
             None => None,

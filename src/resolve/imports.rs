@@ -209,7 +209,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `a/./b/../c` as `a/c`, without asking the file system.
-fn tidy(path: &Path) -> PathBuf {
+#[must_use]
+pub fn tidy(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut out = PathBuf::new();
     for c in path.components() {
