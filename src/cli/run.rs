@@ -102,7 +102,8 @@ What is written:
 Exit codes:
   0  done, expectations hold
   1  the spec is refused, or an expectation failed
-  2  the run failed (a state became infinite, a file could not be written)
+  2  the run or one of its cells failed (a state became infinite, a file
+     could not be written)
   70 a fault of flowc itself
 
 Examples:
@@ -236,14 +237,19 @@ fn go(args: &RunArgs, ready: Ready) -> ExitCode {
     let ended = experiment::run_keeping(plan, header, folder, options, keeping, &mut progress, &words);
     let written = write(folder, &ended.record);
     let report = folder.file("report.html");
-    let mut faults: Vec<Diagnostic> = ended.failure.iter().chain(written.as_ref().err()).cloned().collect();
-    let mut code = 0;
-    for d in &faults {
-        code = if d.code == Code::Internal { INTERNAL } else { RUN };
-    }
-    if code == 0 && !ended.record.interrupted {
+    let of_run = ended.failure.iter().chain(&ended.others);
+    let mut faults: Vec<Diagnostic> = of_run.chain(written.as_ref().err()).cloned().collect();
+    let mut code = match faults.iter().any(|d| d.code == Code::Internal) {
+        true => INTERNAL,
+        false if faults.is_empty() => 0,
+        false => RUN,
+    };
+    // Where cells failed, what the others show is judged.
+    if written.is_ok() && ended.record.failed.is_none() && !ended.record.interrupted {
         let claims = failed(&ended.record, plan);
-        code = if claims.is_empty() { 0 } else { SPEC };
+        if !claims.is_empty() && code == 0 {
+            code = SPEC;
+        }
         faults.extend(claims.iter().map(|(e, span)| expect_failed(e, *span)));
     }
     let report = written.is_ok().then_some(&*report);

@@ -137,7 +137,7 @@ fn state(run: &Run) -> (String, String, String) {
     };
     let word = if folder::in_use(&run.path) {
         "at work"
-    } else if record.failed.is_some() {
+    } else if record.failures().next().is_some() {
         "failed"
     } else if record.interrupted {
         "stopped"

@@ -105,7 +105,6 @@ pub fn run<T: Real>(
     cell: &mut Cell,
 ) -> Result<After<T>, Diagnostic> {
     let mut after = After { named: before.named.clone(), key: before.key.clone() };
-    let mut stopped = None;
     if let Some(plan) = &arm.train {
         after.key = format!("{}/{}", before.key, super::schedule::fingerprint(plan));
         let trained = match known.get(&after.key) {
@@ -126,7 +125,10 @@ pub fn run<T: Real>(
         cell.validation.clone_from(&trained.history.validation);
         cell.solver.extend(trained.solver.iter().cloned());
         (cell.timings.compile, cell.timings.train) = (trained.compile, trained.history.seconds);
-        stopped = trained.stopped.clone().map(|d| at(d, plan.span, "in this training"));
+        // What is learned half-way is no result: the curves are all that there is to see.
+        if let Some(d) = trained.stopped.clone() {
+            return Err(at(d, plan.span, "in this training"));
+        }
     }
     if let Some(stage) = arm.stage {
         // What later stages call `first.v`.
@@ -153,12 +155,9 @@ pub fn run<T: Real>(
         backend,
         own: OnceCell::new(),
     };
-    evaluate(arm, seed, programs, place, shared, &theta_of, &probe, &mut stopped, cell)?;
-    cell.finished = stopped.is_none() && cell.steps_done == cell.steps_planned;
-    match stopped {
-        Some(d) => Err(d),
-        None => Ok(after),
-    }
+    evaluate(arm, seed, programs, place, shared, &theta_of, &probe, cell)?;
+    cell.finished = cell.steps_done == cell.steps_planned;
+    Ok(after)
 }
 
 /// Samples, measures and draws pictures.
@@ -171,7 +170,6 @@ fn evaluate<T: Real>(
     shared: &Shared<'_>,
     theta_of: &dyn Fn(&Compiled<T>) -> Vec<T>,
     probe: &Probe<'_, T>,
-    stopped: &mut Option<Diagnostic>,
     cell: &mut Cell,
 ) -> Result<(), Diagnostic> {
     let began = Instant::now();
@@ -182,28 +180,14 @@ fn evaluate<T: Real>(
         let labels = measure::labels_of(plan, plan.count);
         let outcome = measure::labelled(sampler, &theta_of(sampler), draw, plan.count, &[], &labels);
         drop(progress);
-        // After a failed training the samples may fail too: the first fault is the one to tell.
-        let outcome = match (outcome, stopped.take()) {
-            (Ok(o), s) => {
-                *stopped = s;
-                Some(o)
-            }
-            (Err(_), Some(first)) => return Err(first),
-            (Err(e), None) => return Err(at(e, plan.span, "in this sampler")),
-        };
-        if let Some(outcome) = outcome {
-            for s in &outcome.solves {
-                cell.solver.push(statistics("generate", sampler, s));
-            }
-            if let Some(out) = outcome.output("x") {
-                checkpoint::write_npy(
-                    &place.folder.samples(place.name),
-                    &[plan.count, out.shape.iter().product()],
-                    &out.values,
-                )
-                .map_err(|d| *d)?;
-                x = Some(out.clone());
-            }
+        let outcome = outcome.map_err(|d| at(d, plan.span, "in this sampler"))?;
+        for s in &outcome.solves {
+            cell.solver.push(statistics("generate", sampler, s));
+        }
+        if let Some(out) = outcome.output("x") {
+            let shape = [plan.count, out.shape.iter().product()];
+            checkpoint::write_npy(&place.folder.samples(place.name), &shape, &out.values).map_err(|d| *d)?;
+            x = Some(out.clone());
         }
     }
     if x.is_some() {

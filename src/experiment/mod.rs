@@ -15,6 +15,7 @@ mod programs;
 mod reuse;
 mod rows;
 mod schedule;
+mod sessions;
 mod sets;
 mod shared;
 mod state;
@@ -26,7 +27,7 @@ pub use state::History;
 
 use crate::backend::{Backend, Precision};
 use crate::codegen::Jit;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::folder::RunFolder;
 use crate::interp::Interp;
 use crate::kernels::Isa;
@@ -105,8 +106,10 @@ impl Default for Keeping {
 pub struct Ended {
     /// Everything that is known.
     pub record: RunRecord,
-    /// What stopped it, if it did not come to its end.
+    /// What stopped it, if it did not come to its end; of cells that failed, the first.
     pub failure: Option<Diagnostic>,
+    /// Of cells that failed, the others; those that failed alike are one.
+    pub others: Vec<Diagnostic>,
 }
 
 /// Runs every cell of the plan, then judges the expectations.
@@ -151,6 +154,12 @@ where
     Interp: Backend<T>,
 {
     let began = Instant::now();
+    // A run that is at its end stays as it is.
+    let cells = plan.arms.len() * plan.seeds.len();
+    let last = sessions::record(folder).filter(|r| sessions::at_its_end(r, cells));
+    if let Some(record) = last.filter(|_| schedule::all_kept(plan, folder)) {
+        return Ended { record, failure: None, others: vec![] };
+    }
     let mut record = RunRecord {
         schema: record::SCHEMA,
         name: header.name.clone(),
@@ -172,6 +181,7 @@ where
         ..RunRecord::default()
     };
     let hash = spec_hash(&format!("{}\n{}", header.text, keeping.settings));
+    let (mut lost, mut seconds) = (Vec::new(), None);
     let failure = match Shared::new(folder, hash, keeping.checkpoint_every, progress) {
         Err(e) => Some(e),
         Ok(shared) => {
@@ -187,19 +197,45 @@ where
                     &interp
                 }
             };
-            let (cells, failure) = schedule::run(plan, backend, options.pool, &shared);
-            record.cells = cells;
+            let done = schedule::run(plan, backend, options.pool, &shared);
+            record.cells = done.cells;
+            lost = together(done.lost);
             publish(plan, &mut record);
-            failure
+            record.started.clone_from(&shared.started);
+            seconds = Some(shared.seconds());
+            done.failure.or_else(|| shared.keep_time().err())
         }
     };
     record.interrupted = stop_requested() && failure.is_none();
-    record.failed = failure.as_ref().map(|d| format!("{} {}", d.code.number(), d.message));
-    let complete = !record.interrupted && failure.is_none();
-    record.resume = (!complete).then(|| format!("flowc run --resume {}", folder.path().display()));
+    record.failed = failure.as_ref().map(schedule::failure);
+    // The same spec has the same bits: what a cell failed of, it fails of again, unless a file was at fault.
+    let again = lost.iter().any(|d| d.code == Code::BadCheckpoint);
+    let open = record.interrupted || failure.is_some() || again;
+    // Nobody goes on in a folder that was removed.
+    let there = folder.file("spec.flow").is_file();
+    record.resume = (open && there).then(|| format!("flowc run --resume {}", folder.path().display()));
     record.expectations = expectations(plan, &record, text);
-    record.seconds = began.elapsed().as_secs_f64();
-    Ended { record, failure }
+    record.seconds = seconds.unwrap_or_else(|| began.elapsed().as_secs_f64());
+    let mut faults = failure.into_iter().chain(lost);
+    Ended { record, failure: faults.next(), others: faults.collect() }
+}
+
+/// Faults of cells, those that differ in cell and numbers alone told once.
+fn together(lost: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut all: Vec<(Diagnostic, Vec<String>)> = Vec::new();
+    for d in lost {
+        let like = |o: &Diagnostic| (o.code, &o.primary, &o.help) == (d.code, &d.primary, &d.help);
+        match all.iter_mut().find(|(o, _)| like(o)) {
+            Some((_, more)) => more.push(d.message),
+            None => all.push((d, vec![])),
+        }
+    }
+    let told = |(d, more): (Diagnostic, Vec<String>)| match more.as_slice() {
+        [] => d,
+        [one] => d.note(format!("and {one}")),
+        [one, rest @ ..] => d.note(format!("and {one}; {} more cells failed so", rest.len())),
+    };
+    all.into_iter().map(told).collect()
 }
 
 /// A name for a cell's files and progress; nothing if there is only one cell.
@@ -234,7 +270,17 @@ fn expectations(plan: &RunPlan, record: &RunRecord, text: &dyn Fn(Span) -> Strin
         let errors: Option<Vec<f64>> = chosen.map(|(_, s)| s.map(|s| s.error.unwrap_or(f64::NAN))).collect();
         errors.filter(|e| !e.is_empty()).map(|e| e.iter().sum::<f64>() / e.len() as f64)
     };
+    // What some cell that is meant does not have is open.
+    let planned = |labels: &[String]| {
+        let arms = plan.arms.iter().filter(|a| labels.iter().all(|l| a.labels.contains(l)));
+        arms.count() * plan.seeds.len()
+    };
     let value = |metric: &str, labels: &[String], part: Part| {
+        let measured = |c: &&record::Cell| c.metrics.iter().any(|m| m.name == metric);
+        let meant = record.cells.iter().filter(|c| labels.iter().all(|l| c.labels.contains(l)));
+        if meant.filter(measured).count() < planned(labels) {
+            return None;
+        }
         let cells = record.cells.iter().filter(|c| labels.iter().all(|l| c.labels.contains(l)));
         let one = |m: &record::Metric| match part {
             Part::Value => Some(m.value),

@@ -10,9 +10,10 @@ use super::programs::Programs;
 use super::sets::Store;
 use super::shared::Shared;
 use crate::backend::Backend;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
+use crate::folder::RunFolder;
 use crate::plan::{Arm, RunPlan, TrainPlan};
-use crate::report::record::Cell;
+use crate::report::record::{Cell, Failure};
 use crate::run::Real;
 use crate::run::pool::Pool;
 use crate::term::interrupt::stop_requested;
@@ -75,6 +76,32 @@ fn tasks(plan: &RunPlan) -> Vec<Task> {
         .collect()
 }
 
+/// Whether everything that a run at its end has written of its cells is there.
+pub fn all_kept(plan: &RunPlan, folder: &RunFolder) -> bool {
+    let name = |t: &Task, i: usize| cell_name(plan, &plan.arms[i], t.seed);
+    let shown = |t: &Task| t.arms.iter().all(|&i| folder.file(&folder.cell(name(t, i).as_deref())).is_file());
+    tasks(plan).iter().all(|t| shown(t) && kept(plan, folder, t))
+}
+
+/// Whether the trainings of a task have their checkpoints: arms that share one have the first one's.
+fn kept(plan: &RunPlan, folder: &RunFolder, task: &Task) -> bool {
+    let mut seen: Vec<String> = Vec::new();
+    let mut chain = String::new();
+    task.arms.iter().all(|&i| {
+        let arm = &plan.arms[i];
+        if arm.stage.is_none_or(|s| s == 0) {
+            chain.clear();
+        }
+        let Some(train) = &arm.train else { return true };
+        chain = format!("{chain}/{}", fingerprint(train));
+        if seen.contains(&chain) {
+            return true;
+        }
+        seen.push(chain.clone());
+        folder.checkpoint(cell_name(plan, arm, task.seed).as_deref()).exists()
+    })
+}
+
 /// Steps of training in a task, as far as they are known.
 fn steps(plan: &RunPlan, task: &Task) -> u64 {
     let mut seen: Vec<(Option<usize>, String)> = Vec::new();
@@ -99,23 +126,53 @@ struct Work<'a, 's, T: Real> {
     store: Arc<Store<T>>,
     /// For each arm and seed in the order of the record.
     cells: Mutex<Vec<Option<Cell>>>,
+    /// What ended the run, and where.
     failure: Mutex<Option<(usize, Diagnostic)>>,
+    /// What ended single cells.
+    lost: Mutex<Vec<(usize, Diagnostic)>>,
 }
 
-/// Runs every cell; the cells that began, in order, and the first failure.
-pub fn run<T: Real>(
-    plan: &RunPlan,
-    backend: &dyn Backend<T>,
-    pool: Pool,
-    shared: &Shared<'_>,
-) -> (Vec<Cell>, Option<Diagnostic>) {
+/// What became of the cells.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Those that began, in order.
+    pub cells: Vec<Cell>,
+    /// What ended the run before its end.
+    pub failure: Option<Diagnostic>,
+    /// What ended single cells, in their order, each named.
+    pub lost: Vec<Diagnostic>,
+}
+
+/// Whether a fault is a cell's own: the others do not share it and go on. Faults of the machine, of files and of flowc itself
+/// would meet every cell.
+fn of_cell(d: &Diagnostic) -> bool {
+    let elsewhere = d.code.number().starts_with("E08") && d.code != Code::BadCheckpoint;
+    !elsewhere && d.code != Code::Internal
+}
+
+/// A fault as the record has it.
+pub fn failure(d: &Diagnostic) -> Failure {
+    let what = format!("{} {}", d.code.number(), d.message);
+    Failure { what, notes: d.notes.clone(), help: d.help.clone() }
+}
+
+/// Runs every cell.
+pub fn run<T: Real>(plan: &RunPlan, backend: &dyn Backend<T>, pool: Pool, shared: &Shared<'_>) -> Done {
     let tasks = tasks(plan);
     let cells = vec![None; plan.arms.len() * plan.seeds.len()];
     let store = match Store::new(&plan.sets, backend, pool) {
         Ok(s) => s,
-        Err(d) => return (vec![], Some(d)),
+        Err(d) => return Done { failure: Some(d), ..Done::default() },
     };
-    let work = Work { plan, backend, shared, store, cells: Mutex::new(cells), failure: Mutex::new(None) };
+    let work = Work {
+        plan,
+        backend,
+        shared,
+        store,
+        cells: Mutex::new(cells),
+        failure: Mutex::default(),
+        lost: Mutex::default(),
+    };
     let threads = pool.threads();
     // A rest that would leave more than half of the threads idle gets all of them, one task after the other.
     let rest = tasks.len() % threads;
@@ -157,7 +214,13 @@ pub fn run<T: Real>(
     }
     let cells = work.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
     let failure = work.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-    (cells.into_iter().flatten().collect(), failure.map(|(_, d)| d))
+    let mut lost = work.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+    lost.sort_by_key(|(number, _)| *number);
+    Done {
+        cells: cells.into_iter().flatten().collect(),
+        failure: failure.map(|(_, d)| d),
+        lost: lost.into_iter().map(|(_, d)| d).collect(),
+    }
 }
 
 /// Programs of arms that are compiled already.
@@ -178,10 +241,10 @@ impl<T: Real> Work<'_, '_, T> {
         Ok(p)
     }
 
-    /// Runs the cells of a task until one fails.
+    /// Runs the cells of a task, until something fails that is no cell's own.
     fn task(&self, task: &Task, pool: Pool, all: &Compiled<T>) {
         let done: Vec<Option<Cell>> = task.arms.iter().map(|&i| self.finished(i, task.seed)).collect();
-        if done.iter().all(Option::is_some) {
+        if done.iter().all(Option::is_some) && kept(self.plan, self.shared.folder, task) {
             for (&i, cell) in task.arms.iter().zip(done) {
                 self.at(i, task.seed, |place| cell.iter().for_each(|c| self.shared.end(place, c)));
                 self.cells.lock().unwrap_or_else(PoisonError::into_inner)[self.number(i, task.seed)] = cell;
@@ -190,16 +253,20 @@ impl<T: Real> Work<'_, '_, T> {
         }
         let mut known = Known::new();
         let begin = || After { named: HashMap::new(), key: String::new() };
-        let mut before = begin();
+        let mut before = Some(begin());
         for &i in &task.arms {
             let arm = &self.plan.arms[i];
             if self.ended() {
                 return;
             }
             if arm.stage.is_none_or(|s| s == 0) {
-                before = begin();
+                before = Some(begin());
             }
-            match self.cell(i, task.seed, pool, all, &before, &mut known) {
+            let Some(start) = &before else {
+                self.skip(i, task.seed);
+                continue;
+            };
+            match self.cell(i, task.seed, pool, all, start, &mut known) {
                 Ok(after) => before = after,
                 Err((number, d)) => {
                     let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,6 +278,15 @@ impl<T: Real> Work<'_, '_, T> {
                 }
             }
         }
+    }
+
+    /// A stage whose start was never reached.
+    fn skip(&self, arm: usize, seed: u64) {
+        let what = "not run: the stage before it failed".to_owned();
+        let failed = Some(Failure { what, ..Failure::default() });
+        let cell = Cell { labels: self.plan.arms[arm].labels.clone(), seed, failed, ..Cell::default() };
+        self.at(arm, seed, |place| self.shared.end(place, &cell));
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)[self.number(arm, seed)] = Some(cell);
     }
 
     /// The place of a cell in the record.
@@ -238,6 +314,7 @@ impl<T: Real> Work<'_, '_, T> {
         self.at(arm, seed, |place| self.shared.finished(place))
     }
 
+    /// Runs a cell. What the next stage begins with; nothing if the cell failed by itself.
     fn cell(
         &self,
         index: usize,
@@ -246,7 +323,7 @@ impl<T: Real> Work<'_, '_, T> {
         all: &Compiled<T>,
         before: &After<T>,
         known: &mut Known<T>,
-    ) -> Result<After<T>, (usize, Diagnostic)> {
+    ) -> Result<Option<After<T>>, (usize, Diagnostic)> {
         let arm: &Arm = &self.plan.arms[index];
         let number = self.number(index, seed);
         let mut cell = Cell { labels: arm.labels.clone(), seed, ..Cell::default() };
@@ -255,6 +332,17 @@ impl<T: Real> Work<'_, '_, T> {
             let outcome = self.programs(index, pool, all).and_then(|programs| {
                 cell::run(arm, seed, &programs, self.backend, pool, place, self.shared, before, known, &mut cell)
             });
+            let outcome = match outcome {
+                Err(d) if of_cell(&d) => {
+                    cell.failed = Some(failure(&d));
+                    let named = |name: &str| format!("{name}: {}", d.message);
+                    let message = place.name.map_or_else(|| d.message.clone(), named);
+                    let d = Diagnostic { message, ..d };
+                    self.lost.lock().unwrap_or_else(PoisonError::into_inner).push((number, d));
+                    Ok(None)
+                }
+                other => other.map(Some),
+            };
             let finished = self.shared.finish(place, &cell);
             self.shared.end(place, &cell);
             (outcome, finished)

@@ -4,6 +4,7 @@
 //! absent: results that are still being made.
 
 use super::cell::Place;
+use super::sessions::{self, Earlier};
 use crate::diag::Diagnostic;
 use crate::folder::{JsonLines, RunFolder};
 use crate::report::record::Cell;
@@ -23,6 +24,11 @@ pub struct Shared<'a> {
     pub resume: bool,
     /// Time between checkpoints.
     pub checkpoint_every: Duration,
+    /// When the run began, as the record has it.
+    pub started: String,
+    /// When this session began, and the seconds of those before.
+    pub began: Instant,
+    pub earlier: f64,
     lines: Mutex<JsonLines>,
     progress: Mutex<&'a mut Progress>,
     /// Steps done by all cells, while several run at once.
@@ -50,12 +56,18 @@ impl<'a> Shared<'a> {
         checkpoint_every: Duration,
         progress: &'a mut Progress,
     ) -> Result<Shared<'a>, Diagnostic> {
+        let lines = folder.metrics()?;
+        let before = if folder.resumed() { lines.read()? } else { Vec::new() };
+        let earlier = Earlier::of(&before, sessions::record(folder).as_ref());
         Ok(Shared {
+            began: Instant::now(),
+            started: earlier.started.unwrap_or_else(|| crate::folder::utc(std::time::SystemTime::now())),
+            earlier: earlier.seconds,
             folder,
             hash,
             resume: folder.resumed(),
             checkpoint_every,
-            lines: Mutex::new(folder.metrics()?),
+            lines: Mutex::new(lines),
             progress: Mutex::new(progress),
             together: Mutex::new(None),
             grid: Mutex::default(),
@@ -68,18 +80,28 @@ impl<'a> Shared<'a> {
     }
 
     /// Drops lines of `metrics.jsonl` that will be written again: those of this cell behind a step. The seconds of training
-    /// that the others tell of.
-    pub fn forget(&self, place: &Place<'_>, seed: u64, behind: u64) -> Result<f64, Diagnostic> {
+    /// that the others tell of, and the last step that any told of.
+    pub fn forget(&self, place: &Place<'_>, seed: u64, behind: u64) -> Result<(f64, u64), Diagnostic> {
         let own = |v: &Value| v["cell"].as_str() == place.name && v["seed"].as_u64() == Some(seed);
         let early = |v: &Value| v["step"].as_u64().is_some_and(|s| s <= behind);
         let mut lines = lock(&self.lines);
+        let last = lines.read()?.iter().filter(|v| own(v)).filter_map(|v| v["step"].as_u64()).max().unwrap_or(0);
         lines.retain(|v| !own(v) || early(v))?;
-        Ok(lines.read()?.iter().filter(|v| own(v)).filter_map(|v| v["seconds"].as_f64()).fold(0.0, f64::max))
+        let seconds = lines.read()?.iter().filter(|v| own(v)).filter_map(|v| v["seconds"].as_f64()).fold(0.0, f64::max);
+        Ok((seconds, last))
+    }
+
+    /// A line for whoever looks on.
+    pub fn note(&self, text: &str) {
+        lock(&self.progress).note(text);
     }
 
     /// Keeps a finished cell.
     pub fn finish(&self, place: &Place<'_>, cell: &Cell) -> Result<(), Diagnostic> {
-        if cell.finished { self.folder.write_json(&self.folder.cell(place.name), cell) } else { Ok(()) }
+        if cell.finished {
+            self.folder.write_json(&self.folder.cell(place.name), cell)?;
+        }
+        self.keep_time()
     }
 
     /// A cell that was finished before the run was stopped.
@@ -118,6 +140,9 @@ impl<'a> Shared<'a> {
         if let Some(began) = began.filter(|_| cell.finished) {
             let first = cell.metrics.first().map(|m| (m.name.as_str(), m.value));
             lock(&self.progress).cell_done(name, (grid.done, *total), began.elapsed().as_secs_f64(), first);
+        }
+        if let Some(f) = &cell.failed {
+            lock(&self.progress).cell_failed(name, (grid.done, *total), &f.what);
         }
         self.tell(&grid, *total);
     }

@@ -223,10 +223,15 @@ pub fn train<T: Real>(
     let mut history = History { timed: plan.seconds.is_some(), ..History::default() };
     if shared.resume && path.exists() {
         history = restore(&mut trainer, &path, shared)?;
-        let spent = shared.forget(place, seed, trainer.steps())?;
+        let (spent, _) = shared.forget(place, seed, trainer.steps())?;
         history.seconds = history.seconds.max(spent);
     } else if shared.resume {
-        shared.forget(place, seed, 0)?;
+        let (_, last) = shared.forget(place, seed, 0)?;
+        if last > 0 {
+            let name = place.name.map_or_else(String::new, |n| format!("{n}: "));
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            shared.note(&format!("{name}{file} is not there; trained anew from step 0"));
+        }
     }
     let save = |trainer: &Trainer<T>, history: &History| {
         let state = checkpoint::Checkpoint { notes: history.to_text(), ..trainer.checkpoint(&shared.hash) };
@@ -289,6 +294,7 @@ pub fn train<T: Real>(
         section = ideal.clamp(1, 4096).min(section * 4);
         if saved.elapsed() > shared.checkpoint_every {
             save(&trainer, &history)?;
+            shared.keep_time()?;
             saved = Instant::now();
         }
     }
@@ -327,6 +333,6 @@ fn restore<T: Real>(
     trainer.restore(&state).map_err(|d| *d)?;
     History::from_text(&state.notes).ok_or_else(|| {
         let message = format!("the checkpoint `{}` has a history that cannot be read", path.display());
-        Diagnostic::bare(Code::BadCheckpoint, message).help("take an older checkpoint of the run, or start anew")
+        Diagnostic::bare(Code::BadCheckpoint, message).help(checkpoint::CURE)
     })
 }

@@ -20,6 +20,7 @@ pub fn page(record: &RunRecord) -> String {
     let page = Page { record, arms, rows };
     let picture = |name: &str, drawn: String| if page.shows(name) { drawn } else { String::new() };
     let sections = [
+        page.failures(),
         page.metrics(),
         page.expectations(),
         picture("images", page.images()),

@@ -6,6 +6,7 @@
 
 mod axis;
 mod charts;
+mod failures;
 mod frame;
 mod heat;
 mod highlight;

@@ -49,15 +49,31 @@ pub struct RunRecord {
     pub resume: Option<String>,
     /// Whether the run was stopped before its end.
     pub interrupted: bool,
-    /// What ended the run before its end, if it was not the user.
+    /// What ended the run before its end, if it was not the user. What ended single cells stands in those.
     #[serde(default)]
-    pub failed: Option<String>,
+    pub failed: Option<Failure>,
     /// Wall-clock seconds from start to end, all cells.
     #[serde(with = "real")]
     pub seconds: f64,
 }
 
 impl RunRecord {
+    /// Every failure, with the cell that it ended; the run's own first.
+    pub fn failures(&self) -> impl Iterator<Item = (Option<&Cell>, &Failure)> {
+        let own = self.failed.iter().map(|f| (None, f));
+        own.chain(self.cells.iter().filter_map(|c| Some((Some(c), c.failed.as_ref()?))))
+    }
+
+    /// The name of a cell among those of the record: `bad, seed 0`; nothing if it is the only one.
+    #[must_use]
+    pub fn cell_name(&self, cell: &Cell) -> Option<String> {
+        let mut parts = cell.labels.clone();
+        if self.seeds.len() > 1 {
+            parts.push(format!("seed {}", cell.seed));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
     /// As JSON, one record per file.
     ///
     /// # Errors
@@ -79,6 +95,41 @@ impl RunRecord {
     }
 }
 
+/// Why a run, or one of its cells, did not come to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct Failure {
+    /// The code and the fault: `E0701 the loss of step 2 is inf`.
+    pub what: String,
+    /// What else is known.
+    pub notes: Vec<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// A failure as it is written: whole, or the fault alone, as records once had it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    What(String),
+    Whole {
+        what: String,
+        #[serde(default)]
+        notes: Vec<String>,
+        #[serde(default)]
+        help: Option<String>,
+    },
+}
+
+impl From<Written> for Failure {
+    fn from(written: Written) -> Failure {
+        match written {
+            Written::What(what) => Failure { what, ..Failure::default() },
+            Written::Whole { what, notes, help } => Failure { what, notes, help },
+        }
+    }
+}
+
 /// One `compare NAME in [...]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Axis {
@@ -97,6 +148,9 @@ pub struct Cell {
     pub seed: u64,
     /// Whether training, sampling and evaluation all came to their end.
     pub finished: bool,
+    /// What ended it, if something of its own did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failure>,
     /// Training steps done.
     pub steps_done: u64,
     /// Training steps that the spec asks for; 0 if nothing is trained.

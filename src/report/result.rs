@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 pub fn object(record: &RunRecord, folder: &str, report: Option<&str>) -> Value {
     let arms = summary::arms(record);
     let rows = summary::rows(&arms);
-    let state = match (&record.failed, record.interrupted) {
+    let first = record.failures().next().map(|(_, f)| &f.what);
+    let state = match (first, record.interrupted) {
         (Some(_), _) => "failed",
         (None, true) => "interrupted",
         (None, false) => "done",
@@ -25,7 +26,7 @@ pub fn object(record: &RunRecord, folder: &str, report: Option<&str>) -> Value {
         "id": record.id,
         "flowc": record.flowc,
         "state": state,
-        "failed": record.failed,
+        "failed": first,
         "folder": folder,
         "report": report,
         "reproduce": record.reproduce,
@@ -74,6 +75,7 @@ fn cell(cell: &Cell) -> Value {
     json!({
         "seed": cell.seed,
         "finished": cell.finished,
+        "failed": cell.failed,
         "steps": cell.steps_done,
         "steps_planned": cell.steps_planned,
         "loss": last,

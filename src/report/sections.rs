@@ -126,7 +126,7 @@ impl Page<'_> {
                 "<a class=\"tag {class}\" href=\"#expectations\">{sign} {held} of {all} expectations hold{open}</a>"
             );
         }
-        if r.failed.is_some() {
+        if r.failures().next().is_some() {
             tags += "<span class=\"tag no\">failed</span>";
         }
         if r.interrupted {
@@ -466,10 +466,10 @@ impl Page<'_> {
             .map(|(k, v)| format!("<dt>{k}</dt><dd>{}</dd>", escape(v)))
             .collect();
         let resume = match &r.resume {
-            Some(command) if r.interrupted || r.failed.is_some() => {
+            Some(command) => {
                 format!("<p>Go on where it stopped:</p><pre>{}</pre>", escape(command))
             }
-            _ => String::new(),
+            None => String::new(),
         };
         let body = format!("<pre>{}</pre>{resume}<dl>{list}</dl>", escape(&r.reproduce));
         section("reproduce", "Run it again", &body)

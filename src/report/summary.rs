@@ -17,6 +17,22 @@ pub struct Arm<'a> {
 }
 
 impl<'a> Arm<'a> {
+    /// How many of its cells failed.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.cells.iter().filter(|c| c.failed.is_some()).count()
+    }
+
+    /// `failed`, or how many seeds did; nothing if none did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        match (self.failed(), self.cells.len()) {
+            (0, _) => None,
+            (n, all) if n == all => Some("failed".to_owned()),
+            (n, all) => Some(format!("{n} of {all} failed")),
+        }
+    }
+
     /// The first cell that has what is asked for (pictures show one seed).
     pub fn first<T>(&self, get: impl Fn(&'a Cell) -> Option<T>) -> Option<(&'a Cell, T)> {
         self.cells.iter().find_map(|&c| get(c).map(|x| (c, x)))
@@ -202,7 +218,8 @@ fn best(arms: &[Arm<'_>], metric: &Metric, statistics: &[Option<Statistic>]) -> 
         let decided = difference(&arms[winner], &arms[other], &metric.name).is_some_and(|d| d.decided());
         decided && !(own.at_floor && s.at_floor)
     };
-    (own.lost == 0 && rivals.len() > 1 && rivals.iter().all(|&o| o == winner || beats(o))).then_some(winner)
+    (own.lost == 0 && arms[winner].failed() == 0 && rivals.len() > 1 && rivals.iter().all(|&o| o == winner || beats(o)))
+        .then_some(winner)
 }
 
 /// The 97.5 % quantile of Student's t. Exact to the digits shown up to 30 degrees of freedom, then the expansion

@@ -23,12 +23,12 @@ const ACROSS: usize = 5;
 /// Arms down, metrics across, in as many tables as they need; with one arm the metrics go down.
 pub(super) fn metrics(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
     match arms {
-        [_] => down(rows),
+        [_] => down(arms, rows),
         _ => rows.chunks(rows.len().div_ceil(rows.len().div_ceil(ACROSS)).max(1)).map(|r| across(arms, r)).collect(),
     }
 }
 
-fn down(rows: &[Row<'_>]) -> String {
+fn down(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
     let published = rows.iter().flat_map(|r| &r.arms).flatten().any(|s| s.published.is_some());
     let mut table = Table::new("metrics");
     table.words("metric").numbers("value").numbers("floor");
@@ -39,7 +39,7 @@ fn down(rows: &[Row<'_>]) -> String {
     for row in rows {
         let Some(s) = row.arms[0] else { continue };
         let dash = || "–".to_owned();
-        let mut cells = vec![head(row.metric), value(&s), floor(&s).unwrap_or_else(dash)];
+        let mut cells = vec![head(row.metric), value(&s) + &lost(&arms[0]), floor(&s).unwrap_or_else(dash)];
         cells.extend(published.then(|| said(&s).unwrap_or_else(dash)));
         cells.push(format!("<span class=\"q\">{}</span>", estimator(row.metric)));
         table.row(cells);
@@ -56,10 +56,12 @@ fn across(arms: &[Arm<'_>], rows: &[Row<'_>]) -> String {
         table.marked(format!("{}{note}", head(row.metric)), &row.metric.name);
     }
     // Of several runs in one report each has metrics of its own.
-    for i in (0..arms.len()).filter(|i| rows.iter().any(|r| r.arms[*i].is_some())) {
+    for i in (0..arms.len()).filter(|i| arms[*i].failure().is_some() || rows.iter().any(|r| r.arms[*i].is_some())) {
         let cell = |row: &Row<'_>| {
-            let Some(s) = row.arms[i] else { return "–".to_owned() };
-            let v = value(&s);
+            let Some(s) = row.arms[i] else {
+                return arms[i].failure().map_or_else(|| "–".to_owned(), |f| format!("<span class=\"bad\">{f}</span>"));
+            };
+            let v = format!("{}{}", value(&s), lost(&arms[i]));
             let v = if row.best == Some(i) { format!("<b>{v}</b>") } else { v };
             let f = floor(&s).map_or_else(String::new, |f| format!("<small>floor {f}</small>"));
             let p = said(&s).map_or_else(String::new, |p| format!("<small>published {p}</small>"));
@@ -104,6 +106,11 @@ fn value(s: &Statistic) -> String {
         String::new()
     };
     format!("{shown}{lost}")
+}
+
+/// How many seeds failed.
+fn lost(arm: &Arm<'_>) -> String {
+    arm.failure().map_or_else(String::new, |f| format!("<small class=\"bad\">{f}</small>"))
 }
 
 fn floor(s: &Statistic) -> Option<String> {

@@ -24,6 +24,10 @@ const METADATA: &str = "flowc";
 /// Key in it of what tells whether a file is whole.
 const SUM: &str = "sum";
 
+/// What to do about a checkpoint that cannot be used. There is one for each training, the last.
+pub const CURE: &str = "delete this file, and `flowc run --resume RUN` trains what it belongs to anew, to the same bits; or begin \
+                        again with `flowc run SPEC`";
+
 /// Everything that a training run needs to go on with the same bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint<T> {
@@ -262,7 +266,7 @@ pub fn replace(
 
 fn bad(path: &Path, why: String) -> Box<Diagnostic> {
     let message = format!("checkpoint `{}` cannot be used: {why}", path.display());
-    Box::new(Diagnostic::bare(Code::BadCheckpoint, message).help("take an older checkpoint of the run, or start anew"))
+    Box::new(Diagnostic::bare(Code::BadCheckpoint, message).help(CURE))
 }
 
 fn cannot_write(path: &Path, why: &dyn std::fmt::Display) -> Box<Diagnostic> {

@@ -158,6 +158,14 @@ impl Progress {
         self.note(&format!("done {}{rest}", shortened(label, room)));
     }
 
+    /// Says that a cell of a grid failed.
+    pub fn cell_failed(&mut self, label: &str, place: (usize, usize), what: &str) {
+        let room = usize::from(super::WIDTH);
+        let rest = format!(" ({} of {})  {what}", place.0, place.1);
+        let label = shortened(label, room.saturating_sub(rest.chars().count() + "failed ".len()).max(24));
+        self.note(&shortened(&format!("failed {label}{rest}"), room));
+    }
+
     /// Prints a line above the live one.
     pub fn note(&mut self, text: &str) {
         let bar = self.task.as_ref().and_then(|t| t.bar.as_ref());

@@ -47,7 +47,7 @@ pub fn summary(record: &RunRecord, report: Option<&Path>, colours: bool) -> Stri
     if let Some(path) = report {
         out += &format!("\nreport  {}\n", path.display());
     }
-    if let Some(resume) = record.resume.as_ref().filter(|_| record.interrupted || record.failed.is_some()) {
+    if let Some(resume) = record.resume.as_ref() {
         out += &format!("resume  {resume}\n");
     }
     out
@@ -69,14 +69,17 @@ fn headline(record: &RunRecord) -> String {
     }
     parts.push(number::duration(record.seconds));
     let mut line = parts.join(" · ");
-    if record.interrupted || record.failed.is_some() {
+    let failed = record.failures().next().is_some();
+    if record.interrupted || failed {
         let planned = record.axes.iter().map(|a| a.labels.len()).product::<usize>() * record.seeds.len().max(1);
         let finished = record.cells.iter().filter(|c| c.finished).count();
-        line += if record.failed.is_some() { "\nfailed" } else { "\ninterrupted" };
+        line += if failed { "\nfailed" } else { "\ninterrupted" };
         if planned > 1 {
             line += &format!(", {finished} of {planned} cells finished");
         }
-        if let Some(cell) = record.cells.iter().find(|c| !c.finished && c.steps_done < c.steps_planned) {
+        if let Some(cell) =
+            record.cells.iter().find(|c| !c.finished && c.failed.is_none() && c.steps_done < c.steps_planned)
+        {
             line += &format!(
                 "{} at step {} of {}",
                 if planned > 1 { ", the next" } else { "" },
@@ -85,7 +88,12 @@ fn headline(record: &RunRecord) -> String {
             );
         }
     }
-    line + "\n"
+    line += "\n";
+    for (cell, f) in record.failures() {
+        let name = cell.and_then(|c| record.cell_name(c)).map_or_else(String::new, |n| format!("{n}: "));
+        line += &format!("  {}\n", wrapped(&format!("{name}{}", f.what), 4));
+    }
+    line
 }
 
 /// One line per metric and arm: mean ± standard error, and the floor beside it. Empty if nothing was evaluated.
@@ -117,13 +125,18 @@ pub fn metric_table(record: &RunRecord, colours: bool) -> String {
             lines.push((metric_name(row), "", false, vec![]));
         }
         for (i, arm) in arms.iter().enumerate() {
-            let Some(s) = row.arms[i] else { continue };
             let best = row.best == Some(i);
-            let mut numbers = vec![format!("{}{}", value(&s), if best { " *" } else { "" })];
+            let (name, indent) = if several { (arm.label.clone(), "  ") } else { (metric_name(row), "") };
+            let failed = arm.failure();
+            let Some(s) = row.arms[i] else {
+                lines.extend(failed.map(|failed| (name, indent, best, vec![failed])));
+                continue;
+            };
+            let lost = failed.map_or_else(String::new, |f| format!(" ({f})"));
+            let mut numbers = vec![format!("{}{}{lost}", value(&s), if best { " *" } else { "" })];
             numbers.extend(floors.then(|| floor(&s)));
             let said = || s.published.map_or_else(String::new, |(v, e)| number::with_spread(v, e));
             numbers.extend(published.then(said));
-            let (name, indent) = if several { (arm.label.clone(), "  ") } else { (metric_name(row), "") };
             lines.push((name, indent, best, numbers));
         }
     }

@@ -18,6 +18,7 @@ mod einsum;
 mod examples;
 mod experiment;
 mod explain;
+mod failures;
 mod flows;
 mod folder;
 mod ir;

@@ -173,6 +173,7 @@ fn cell(arm: usize, label: &str, seed: u64) -> Cell {
         labels: vec![label.into()],
         seed,
         finished: true,
+        failed: None,
         steps_done: 20_000,
         steps_planned: 20_000,
         loss,
