@@ -229,8 +229,7 @@ pub fn train<T: Real>(
         let (_, last) = shared.forget(place, seed, 0)?;
         if last > 0 {
             let name = place.name.map_or_else(String::new, |n| format!("{n}: "));
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            shared.note(&format!("{name}{file} is not there; trained anew from step 0"));
+            shared.note(&format!("{name}its checkpoint is not there; trained anew from step 0"));
         }
     }
     let save = |trainer: &Trainer<T>, history: &History| {

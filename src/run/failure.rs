@@ -189,8 +189,11 @@ fn back(mode: Mode) -> &'static str {
 /// What to do where training may have brought the field there.
 fn run_away(mode: Mode) -> &'static str {
     match mode {
-        Mode::Adjoint { .. } | Mode::Reversible { .. } => {
+        Mode::Adjoint { .. } => {
             "; if it is training that drove the field there, lower the learning rate, or take `gradient: backprop`: gradients that come of solving back are wrong where a solution decays fast"
+        }
+        Mode::Reversible { .. } => {
+            "; or take `gradient: backprop`: a reversible solve marches a pair of states, which is less stable than its method alone where a solution decays fast, and its gradients are wrong there"
         }
         Mode::Exact { .. } | Mode::Snapshots(_) => {
             "; if it is training that drove the field there, lower the learning rate, or bound gradients with `clip: 1`"
