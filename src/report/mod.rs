@@ -16,6 +16,7 @@ mod line;
 pub mod names;
 pub mod notes;
 pub mod number;
+pub mod pictures;
 mod png;
 mod profiles;
 mod project;
