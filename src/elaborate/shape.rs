@@ -82,7 +82,7 @@ impl Elaborator<'_> {
             (None, Value::Node(_)) => Err(self.report(errors::not_compile_time(what, span))),
             (None, other) => {
                 let found = self.describe(other);
-                let broken = self.quotients.iter().find(|(at, _)| span.contains(**at));
+                let broken = self.quotients.iter().filter(|(at, _)| span.contains(**at)).min_by_key(|(at, _)| at.start);
                 let d = errors::type_expected(&format!("an integer ({what})"), &found, span, None);
                 Err(self.report(match broken {
                     Some((_, q)) => errors::not_whole(d, &q.name, q.divisor),
