@@ -71,9 +71,7 @@ impl Column {
     pub fn read(&self, row: usize, out: &mut [f64]) -> Result<()> {
         self.cells.read(row, out)?;
         if let Some(s) = &self.scale {
-            for (x, (m, d)) in out.iter_mut().zip(s.each()) {
-                *x = (*x - m) / d;
-            }
+            s.standardise(out);
         }
         Ok(())
     }
@@ -98,8 +96,21 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Mean and deviation of each element.
-    pub fn each(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.mean.iter().copied().zip(self.deviation.iter().copied())
+    /// Rows of the file, one behind the other, to mean 0 and deviation 1.
+    pub fn standardise(&self, rows: &mut [f64]) {
+        self.each(rows, |x, mean, deviation| (x - mean) / deviation);
+    }
+
+    /// Back to the units of the file.
+    pub fn restore(&self, rows: &mut [f64]) {
+        self.each(rows, |x, mean, deviation| x * deviation + mean);
+    }
+
+    fn each(&self, rows: &mut [f64], f: impl Fn(f64, f64, f64) -> f64) {
+        for row in rows.chunks_exact_mut(self.mean.len().max(1)) {
+            for (x, (m, d)) in row.iter_mut().zip(self.mean.iter().zip(&self.deviation)) {
+                *x = f(*x, *m, *d);
+            }
+        }
     }
 }

@@ -6,7 +6,6 @@
 use super::noise::{self, Parts};
 use super::value::{Env, Seq, Value};
 use super::{Ctx, Elaborator, Reported, Res, errors};
-
 use crate::ir::{Dag, NodeId, Noise, Op, RegionId, Solve, reachable};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -119,11 +118,7 @@ impl Elaborator<'_> {
             return Err(self.report(errors::times_out_of_order(before, after, &times, s.from.span)));
         }
         let dag = &mut self.program.dag;
-        let end = |dag: &mut crate::ir::Dag, i| {
-            let part = dag.slice(at, 0, i, 1);
-            dag.reshape(part, &[])
-        };
-        let (t0, t1) = (end(dag, 0), end(dag, shape[0] - 1));
+        let (t0, t1) = (element(dag, at, 0), element(dag, at, shape[0] - 1));
         Ok(TimeSpan { t0, t1, at: Some(at) })
     }
 
@@ -140,14 +135,10 @@ impl Elaborator<'_> {
     fn solve_node(&mut self, s: Solve) -> Vec<NodeId> {
         let (Some(count), Some(at)) = (self.moving_times(&s), s.at) else { return self.program.dag.solve(s) };
         let dag = &mut self.program.dag;
-        let time = |dag: &mut Dag, i| {
-            let part = dag.slice(at, 0, i, 1);
-            dag.reshape(part, &[])
-        };
         let mut states = s.inits.clone();
         let mut rows: Vec<Vec<NodeId>> = states.iter().map(|&x| vec![x]).collect();
         for i in 1..count {
-            let (t0, t1) = (time(dag, i - 1), time(dag, i));
+            let (t0, t1) = (element(dag, at, i - 1), element(dag, at, i));
             states = dag.solve(Solve { t0, t1, at: None, inits: states, ..s.clone() });
             rows.iter_mut().zip(&states).for_each(|(rows, &x)| rows.push(x));
         }
@@ -230,12 +221,17 @@ impl Elaborator<'_> {
         let mut energy = ends.pop().expect("the component added above");
         // Over observation times, what counts is the last.
         if let Some(&rows) = dag.shape(energy).first() {
-            let last = dag.slice(energy, 0, rows - 1, 1);
-            energy = dag.reshape(last, &[]);
+            energy = element(dag, energy, rows - 1);
         }
         self.energy.get_or_insert_default().push(energy);
         ends
     }
+}
+
+/// An element of a vector.
+fn element(dag: &mut Dag, vector: NodeId, i: usize) -> NodeId {
+    let part = dag.slice(vector, 0, i, 1);
+    dag.reshape(part, &[])
 }
 
 /// Two neighbours that do not go the way from the first time to the last; infinite or not a number counts.

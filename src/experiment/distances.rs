@@ -53,21 +53,20 @@ fn distance(
     };
     // Two true sets, neither of them used above where there are enough. True draws cost little: a floor has its spread even
     // where one set was generated.
-    let floors =
-        (truths.saturating_sub(repetitions * size) / (2 * size)).clamp(repetitions, repetitions.max(REPETITIONS));
+    let others = (sets.other.len() / d / repetitions).min(size);
+    let most = if others > 0 { repetitions } else { repetitions.max(REPETITIONS) };
+    let count = (truths.saturating_sub(repetitions * size) / (2 * size)).clamp(repetitions, most);
     let true_pair = |r: usize| {
-        let others = (sets.other.len() / d / repetitions).min(size);
         if others > 0 {
             let (a, b) = (r * size, r * others);
             return (rows(&sets.target, d, a..a + others), rows(&sets.other, d, b..b + others));
         }
-        let b = size.min(truths / (2 * floors));
+        let b = size.min(truths / (2 * count));
         let a = truths - (2 * r + 2) * b;
         (rows(&sets.target, d, a..a + b), rows(&sets.target, d, a + b..a + 2 * b))
     };
-    let floors = if sets.other.is_empty() { floors } else { repetitions };
     let values = (0..repetitions).map(|r| between(pair(r))).collect::<Result<Vec<f64>, Diagnostic>>()?;
-    let floors = (0..floors).map(|r| between(true_pair(r))).collect::<Result<Vec<f64>, Diagnostic>>()?;
+    let floors = (0..count).map(|r| between(true_pair(r))).collect::<Result<Vec<f64>, Diagnostic>>()?;
     Ok((Summary::of(&values), Summary::of(&floors), size))
 }
 

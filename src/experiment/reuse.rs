@@ -116,8 +116,7 @@ fn evaluate_in<T: Real>(
             let mut values: Vec<f64> = x.values.iter().map(|v| v.to_f64()).collect();
             let scale = arm.target.as_ref().and_then(|t| store.scale(t)).filter(|s| s.mean.len() == width);
             if let Some(s) = scale {
-                let rows = values.chunks_exact_mut(width.max(1));
-                rows.for_each(|row| row.iter_mut().zip(s.each()).for_each(|(x, (m, d))| *x = *x * d + m));
+                s.restore(&mut values);
             }
             Ok(Drawn {
                 rows: n,
@@ -157,8 +156,7 @@ fn evaluate_in<T: Real>(
             };
             let scale = arm.target.as_ref().and_then(|t| store.scale(t)).filter(|s| s.mean.len() == dim);
             if let Some(s) = scale {
-                let rows = points.chunks_exact_mut(dim.max(1));
-                rows.for_each(|row| row.iter_mut().zip(s.each()).for_each(|(x, (m, d))| *x = (*x - m) / d));
+                s.standardise(&mut points);
             }
             let c = Compiled::solving(f, backend, options.pool)?.reading(&store);
             let theta = gather(&c, &named, seed, &plan.stages);

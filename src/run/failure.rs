@@ -10,8 +10,10 @@ use crate::solve::{Cause, ConfigError, LaneFailure, SolveError, SolverConfig, St
 /// What was solved, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
-    /// Equal steps of a known number, if no tolerance decides.
-    pub steps: Option<u32>,
+    /// Whether steps are equal: no tolerance decides.
+    pub equal: bool,
+    /// How many, if that is written.
+    pub count: Option<u32>,
     /// Whether it has noise.
     pub noise: bool,
     /// Whether its right-hand side has parameters.
@@ -24,12 +26,12 @@ pub(super) struct Way {
 
 impl Way {
     pub fn new(config: &SolverConfig, noise: bool, learned: bool, training: Option<Mode>) -> Way {
-        let steps = match config.steps {
-            Steps::Count(n) => Some(n),
-            Steps::Size(_) => Some(0),
-            Steps::Adaptive(_) => None,
+        let (equal, count) = match config.steps {
+            Steps::Count(n) => (true, Some(n)),
+            Steps::Size(_) => (true, None),
+            Steps::Adaptive(_) => (false, None),
         };
-        Way { steps, noise, learned, training, back: false }
+        Way { equal, count, noise, learned, training, back: false }
     }
 }
 
@@ -203,25 +205,25 @@ fn run_away(mode: Mode) -> &'static str {
 
 /// What to do about a state that is not finite, by what made it so.
 fn infinite(way: Way) -> String {
-    let steps = |n: u32| if n == 0 { String::new() } else { format!(", e.g. {} instead of {n}", 10 * n) };
+    let more = || way.count.map_or_else(String::new, |n| format!(", e.g. {} instead of {n}", 10 * u64::from(n)));
     match way {
-        Way { steps: Some(n), noise: true, learned: false, .. } => format!(
+        Way { equal: true, noise: true, learned: false, .. } => format!(
             "the steps are too large for how fast the drift pulls (step times rate must stay below 2), or the field grows without bound: take more steps{}",
-            steps(n)
+            more()
         ),
-        Way { steps: Some(n), learned: false, .. } => format!(
+        Way { equal: true, learned: false, .. } => format!(
             "the steps are too large for how fast the field changes, or its state runs to infinity in finite time: take more steps{}, or steps by a tolerance, e.g. `dopri5(rtol: 1e-5, atol: 1e-5)`; end before that time if that fails too",
-            steps(n)
+            more()
         ),
         Way { learned: false, .. } => {
             "the field has no finite value there, or its state runs to infinity in finite time: keep its logarithms, roots and divisions away from where they are not defined, or end before that time".to_owned()
         }
-        Way { steps, training, .. } => {
+        Way { equal, training, .. } => {
             let train = match training {
                 Some(_) => "bound it, e.g. by `tanh`",
                 None => "train longer or with a smaller learning rate, bound it, e.g. by `tanh`",
             };
-            let more = if steps.is_some() { ", or take more steps" } else { "" };
+            let more = if equal { ", or take more steps" } else { "" };
             let away = training.map_or("", run_away);
             format!("the learned field drives it to infinity: {train}{more}{away}")
         }

@@ -39,7 +39,7 @@ pub struct Cotangents<'a, T> {
 pub struct BackRun {
     /// Transposes of stages, samples added up; padding is not counted.
     pub evaluations: u64,
-    /// Stages that were computed again for want of a record.
+    /// Evaluations of the field: of stages that were computed again for want of a record, and of every stage of an adjoint.
     pub again: u64,
     /// Jacobians of implicit stages, each factorised once.
     pub factorisations: u64,

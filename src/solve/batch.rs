@@ -73,6 +73,11 @@ impl<'a> Observe<'a> {
             Observe::PerSample { count, times } => &times[sample * count..(sample + 1) * count],
         }
     }
+
+    /// A time of one sample by its number, if there are so many.
+    pub(super) fn time(&self, sample: usize, number: u32) -> Option<f64> {
+        self.times(sample).get(number as usize).copied()
+    }
 }
 
 impl<T> Problem<'_, T> {

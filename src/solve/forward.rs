@@ -188,9 +188,8 @@ impl<T: Real> March<'_, '_, T> {
                     lane.h = self.shared.h * span;
                 }
                 Some(_) => {
-                    let observed = || observe.times(base + usize::from(lane.id)).get(lane.next as usize).copied();
-                    let stop = if lands { observed() } else { None };
-                    lane.clock.begin(stop.unwrap_or(lane.clock.end));
+                    let observed = if lands { observe.time(base + usize::from(lane.id), lane.next) } else { None };
+                    lane.clock.begin(observed.unwrap_or(lane.clock.end));
                     lane.t = lane.clock.t;
                     lane.h = lane.clock.h;
                 }

@@ -62,8 +62,7 @@ impl<T: Real> March<'_, '_, T> {
     /// The next observation time of a column.
     pub(super) fn observation(&self, column: usize) -> Option<f64> {
         let lane = &self.ws.lanes[column];
-        let times = self.plan.problem.observe.times(self.base + usize::from(lane.id));
-        times.get(lane.next as usize).copied()
+        self.plan.problem.observe.time(self.base + usize::from(lane.id), lane.next)
     }
 
     /// Writes the next observation of a column: inside the step, or the state at its end (the initial state before any).
