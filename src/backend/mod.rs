@@ -15,7 +15,7 @@ use crate::ir::{Dag, NodeId};
 /// Samples of a tile; every Sample-level value is `[features...][LANES]`.
 pub const LANES: usize = 64;
 /// Samples of a panel; a call computes a whole number of panels.
-pub const PANEL: usize = 16;
+pub const PANEL: usize = 8;
 
 /// A per-sample program to compile. All leaves reachable from the results are in `inputs` or `theta`.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +86,9 @@ pub trait Kernel<T: Scalar>: Send + Sync {
         unreachable!("a kernel that does not pack ranges")
     }
 
-    /// Evaluates `panels` panels (1 to 4) of one tile: reads `inputs` rows, writes `outputs` rows, adds to `slot`.
-    /// `slot` may be empty if the unit has no sums. Returns 0, or a status to report.
+    /// Evaluates `panels` panels (1 to 8) of one tile: reads `inputs` rows, writes `outputs` rows, adds to `slot`.
+    /// Lanes of outputs after the last panel, as far as a register reaches ([`crate::kernels::WIDEST`]), get values of no
+    /// meaning. `slot` may be empty if the unit has no sums. Returns 0, or a status to report.
     fn tile(
         &self,
         packed: &[T],

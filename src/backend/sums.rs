@@ -18,11 +18,11 @@ use super::Unit;
 use super::unit::{Leaf, broken, count, row_major};
 use crate::diag::Diagnostic;
 use crate::ir::{Dag, Einsum, NodeId, Op};
-use crate::kernels::wide;
+use crate::kernels::{self, wide};
 use std::ops::{Add, Mul, Range, Sub};
 
 /// Partial sums of an element of a *Lanes* region.
-pub const PARTIALS: usize = 16;
+pub const PARTIALS: usize = kernels::PARTIALS;
 
 /// Elements of an operand of an addition that are evaluated together.
 const CHUNK: usize = 256;
@@ -78,7 +78,7 @@ impl Products {
     /// Distance of rows in the slot: columns rounded up to 16.
     #[must_use]
     pub fn pitch(&self) -> usize {
-        self.k().next_multiple_of(16)
+        self.k().next_multiple_of(kernels::WIDEST)
     }
 
     /// For each output index its stride within the slot's matrix.

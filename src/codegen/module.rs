@@ -393,7 +393,7 @@ impl<T: Real + Scalar> Compiled<T> {
         start: Start,
     ) -> u32 {
         let l = &self.layout;
-        assert!((1..=LANES / PANEL).contains(&panels), "1 to 4 panels");
+        assert!((1..=LANES / PANEL).contains(&panels), "1 to 8 panels");
         assert!(packed.len() >= l.packed_len, "packed parameters as laid out");
         assert!(inputs.len() >= l.input_rows * LANES, "inputs as laid out");
         assert!(outputs.len() >= l.output_rows * LANES, "outputs as laid out");

@@ -7,6 +7,7 @@ use super::emit::{Context, Emit, VECTOR};
 use super::place::Space;
 use super::plan::{Access, Contraction, Group, Src, Work};
 use super::view::Root;
+use crate::backend::PANEL;
 use cranelift_codegen::ir::{FuncRef, InstBuilder, Value};
 use std::collections::HashMap;
 
@@ -228,7 +229,9 @@ impl<'g> Nest<'g> {
             }
         }
         let members = self.group.members.len();
-        let unroll = UNROLL.iter().find(|(most, _)| members <= *most).map_or(1, |(_, u)| *u);
+        // At most a panel: lanes beyond the last one are not computed.
+        let panel = PANEL as i64 * e.size / 16;
+        let unroll = UNROLL.iter().find(|(most, _)| members <= *most).map_or(1, |(_, u)| panel.min(*u));
         let lanes = e.lanes;
         e.count(lanes, 16 * unroll, &[], |e, at, _| {
             let pointers: Vec<Value> = memory.iter().map(|&p| e.b.ins().iadd(p, at)).collect();

@@ -8,7 +8,7 @@ mod eval;
 
 pub use eval::{Array, evaluate};
 
-use crate::backend::sums::{Order, Products, Sums};
+use crate::backend::sums::{Order, PARTIALS, Products, Sums};
 use crate::backend::unit::{Facts, Leaf, count, row_major};
 use crate::backend::{Backend, Kernel, LANES, Layout, PANEL, Scalar, SharedMut, Unit};
 use crate::diag::Diagnostic;
@@ -49,7 +49,7 @@ impl<T: Scalar + Math> Kernel<T> for Interpreted {
 
     fn tile(&self, packed: &[T], inputs: &[T], outputs: &mut [T], slot: &mut [T], _: &mut [T], panels: usize) -> u32 {
         let layout = &self.facts.layout;
-        assert!((1..=LANES / PANEL).contains(&panels), "1 to 4 panels");
+        assert!((1..=LANES / PANEL).contains(&panels), "1 to 8 panels");
         assert!(packed.len() >= layout.packed_len && inputs.len() >= layout.input_rows * LANES, "inputs as laid out");
         assert!(outputs.len() >= layout.output_rows * LANES && slot.len() >= layout.slot_len, "outputs as laid out");
         let lanes = panels * PANEL;
@@ -94,9 +94,9 @@ fn add_sums<'a, T: Scalar + Math>(sums: &Sums, slot: &mut [T], lanes: usize, val
         match &region.order {
             Order::Products(p) => add_products(p, slot, lanes, value(p.d.0), value(p.x.0)),
             Order::Lanes(a) => {
-                for (i, partials) in slot.chunks_mut(PANEL).enumerate() {
+                for (i, partials) in slot.chunks_mut(PARTIALS).enumerate() {
                     for l in 0..lanes {
-                        partials[l % PANEL] = partials[l % PANEL] + value(*a).at(i, l);
+                        partials[l % PARTIALS] = partials[l % PARTIALS] + value(*a).at(i, l);
                     }
                 }
             }

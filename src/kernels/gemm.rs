@@ -115,7 +115,7 @@ pub(super) unsafe fn gemm<V: Vector>(
     panels: usize,
 ) {
     let stride = blocks * LANES;
-    let per_block = panels * PANEL / V::LANES;
+    let per_block = (panels * PANEL).div_ceil(V::LANES);
     // Runs of equally distant vectors: the whole row, or one vector of each block, or one run a block.
     let (runs, run_len, distance) = if panels * PANEL == LANES {
         (1, blocks * per_block, V::LANES)
@@ -124,10 +124,11 @@ pub(super) unsafe fn gemm<V: Vector>(
     } else {
         (blocks, per_block, V::LANES)
     };
+    // One vector across: more rows, so that enough chains run side by side. Either divides the rows of a packed panel.
+    let tall = if run_len == 1 { ROWS } else { V::ROWS };
     let mut i = 0;
     while i < m {
-        // `V::ROWS` divides the rows of a packed panel.
-        let rows = (m - i).min(V::ROWS);
+        let rows = (m - i).min(tall);
         for run in 0..runs {
             let mut done = 0;
             while done < run_len {

@@ -5,21 +5,21 @@
 
 use super::gemm::{Operands, accumulate, by_shape, next_width};
 use super::vector::Vector;
-use super::{LANES, PANEL, Start};
+use super::{LANES, PANEL, Start, WIDEST};
 
 /// Up to this many rows of x, d is transposed instead.
 const NARROW: usize = 8;
 
-/// Row stride of a slot: k rounded up to a panel.
+/// Row stride of a slot: k rounded up to a register.
 pub(super) fn padded(k: usize) -> usize {
-    k.next_multiple_of(PANEL)
+    k.next_multiple_of(WIDEST)
 }
 
 /// Scalars of scratch that [`super::Grad`] needs.
 #[must_use]
 pub fn grad_scratch_len(k: usize) -> usize {
     // The transposed block; in the narrow case 64 transposed rows of d and their chains.
-    if k <= NARROW { LANES * LANES + PANEL * LANES } else { LANES * padded(k) }
+    if k <= NARROW { LANES * LANES + WIDEST * LANES } else { LANES * padded(k) }
 }
 
 /// See [`super::Grad`].
@@ -53,7 +53,7 @@ pub(super) unsafe fn grad<V: Vector>(
     }
 }
 
-/// Transposes rows of 16 to 64 lanes to `[row / LANES][lane][row % LANES]`, with zeros in the rows that are missing to a whole
+/// Transposes rows of 8 to 64 lanes (more, up to a whole vector) to `[row / LANES][lane][row % LANES]`, with zeros in the rows that are missing to a whole
 /// vector: each vector of rows is a compact run, so neither long rows nor powers of two thrash the cache.
 #[inline(always)]
 unsafe fn transpose_rows<V: Vector>(from: *const V::T, stride: usize, rows: usize, lanes: usize, to: *mut V::T) {

@@ -1,12 +1,12 @@
 //! Elementwise functions over rows of a tile: loops that the compiler turns into vector code for each instruction set.
 
-use super::{LANES, Math, PANEL};
+use super::{LANES, Math, PANEL, WIDEST};
 
 /// An elementwise function as a type, for loops generic in it.
 pub(super) trait Function<T> {
     /// Whether [`Function::near`] fails for some arguments, which [`Function::is_far`] finds.
     const HAS_FAR: bool = false;
-    /// Whether the code is a few instructions: the compiler would unroll its loop over a panel before it could vectorise
+    /// Whether the code is a few instructions: the compiler would unroll its loop over two panels before it could vectorise
     /// it, so it gets one loop over a whole run.
     const IS_SHORT: bool = false;
     /// The value, in straight-line code.
@@ -77,37 +77,53 @@ far_functions! {
 /// As [`super::Map`].
 #[inline(always)]
 pub(super) unsafe fn map<T: Math, F: Function<T>>(x: *const T, y: *mut T, rows: usize, panels: usize) {
-    // Whole rows are one run of panels.
-    let (runs, run_len) = if panels * PANEL == LANES { (1, rows * panels) } else { (rows, panels) };
+    let lanes = panels * PANEL;
+    // Whole rows are one run.
+    let (runs, run_len) = if lanes == LANES { (1, rows * LANES) } else { (rows, lanes) };
+    let pairs = if F::IS_SHORT { 0 } else { run_len / WIDEST * WIDEST };
     for run in 0..runs {
         // SAFETY: lanes of a run, readable at x and writable at y.
         unsafe {
             let (x, y) = (x.add(run * LANES), y.add(run * LANES));
-            if F::IS_SHORT {
-                short_run::<T, F>(x, y, run_len * PANEL);
-            } else {
-                for panel in 0..run_len {
-                    one_panel::<T, F>(x.add(panel * PANEL), y.add(panel * PANEL));
-                }
+            for lane in (0..pairs).step_by(WIDEST) {
+                two_panels::<T, F>([x.add(lane), x.add(lane + PANEL)], [y.add(lane), y.add(lane + PANEL)]);
             }
+            if F::IS_SHORT {
+                short_run::<T, F>(x, y, run_len);
+            }
+        }
+    }
+    // An odd panel goes with that of the next row; that of an odd last row by itself, twice.
+    if !F::IS_SHORT && pairs < run_len {
+        for row in (0..rows).step_by(2) {
+            let at = [row * LANES + pairs, (row + 1).min(rows - 1) * LANES + pairs];
+            // SAFETY: as above.
+            unsafe { two_panels::<T, F>(at.map(|at| x.add(at)), at.map(|at| y.add(at))) };
         }
     }
 }
 
-/// Read before written, so x may be y.
+/// Two panels at once: one alone would wait for itself. Read before written, so x may be y.
 #[inline(always)]
-unsafe fn one_panel<T: Math, F: Function<T>>(x: *const T, y: *mut T) {
-    // SAFETY: 16 lanes, readable at x and writable at y.
-    let from = unsafe { x.cast::<[T; PANEL]>().read() };
-    let mut to = [T::ZERO; PANEL];
-    for l in 0..PANEL {
+unsafe fn two_panels<T: Math, F: Function<T>>(x: [*const T; 2], y: [*mut T; 2]) {
+    let mut from = [T::ZERO; WIDEST];
+    // SAFETY: a panel each, readable at x.
+    unsafe {
+        from[..PANEL].copy_from_slice(&x[0].cast::<[T; PANEL]>().read());
+        from[PANEL..].copy_from_slice(&x[1].cast::<[T; PANEL]>().read());
+    }
+    let mut to = [T::ZERO; WIDEST];
+    for l in 0..WIDEST {
         to[l] = F::near(from[l]);
     }
     if F::HAS_FAR {
         repair::<T, F>(&from, &mut to);
     }
-    // SAFETY: as above.
-    unsafe { y.cast::<[T; PANEL]>().write(to) };
+    // SAFETY: a panel each, writable at y.
+    unsafe {
+        std::ptr::copy_nonoverlapping(to.as_ptr(), y[0], PANEL);
+        std::ptr::copy_nonoverlapping(to.as_ptr().add(PANEL), y[1], PANEL);
+    }
 }
 
 #[inline(always)]
@@ -126,7 +142,7 @@ unsafe fn short_run<T: Math, F: Function<T>>(x: *const T, y: *mut T, len: usize)
 
 /// Computes the lanes again that need the slow way: rare, so one test for all of them first.
 #[inline(always)]
-fn repair<T: Math, F: Function<T>>(from: &[T; PANEL], to: &mut [T; PANEL]) {
+fn repair<T: Math, F: Function<T>>(from: &[T; WIDEST], to: &mut [T; WIDEST]) {
     let mut any = false;
     for x in from {
         any |= F::is_far(*x);

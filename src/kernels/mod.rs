@@ -38,7 +38,13 @@ pub(crate) use wide::wide;
 
 /// Samples of a tile.
 pub const LANES: usize = 64;
-/// Samples of a panel; kernels compute 1 to 4 panels of each block.
-pub const PANEL: usize = 16;
+/// Samples of a panel; kernels compute 1 to 8 panels of each block. As few as pay: the last samples of a march that still have
+/// steps to take are few, and lanes beyond them are computed for nothing.
+pub const PANEL: usize = 8;
+/// Partial sums of a sum over lanes.
+pub const PARTIALS: usize = 16;
+/// Scalars of the widest register (AVX-512, f32): rows of slots and packed weights are padded to it, and lanes that follow the
+/// panels asked for, up to a multiple of it, may get values of no meaning.
+pub const WIDEST: usize = 16;
 /// Rows of a panel of packed weights.
 pub const ROWS: usize = 8;

@@ -1,12 +1,12 @@
 //! Brings weights into row panels: `packed[(i / 8) * k * 8 + kk * 8 + i % 8] = W[i][kk]`, rows beyond m zero.
 
 use super::vector::Vector;
-use super::{Math, PANEL, ROWS};
+use super::{Math, ROWS, WIDEST};
 
 /// Scalars of a packed m x k matrix: whole row panels, rounded up to 16.
 #[must_use]
 pub fn packed_len(m: usize, k: usize) -> usize {
-    (m.div_ceil(ROWS) * ROWS * k).next_multiple_of(PANEL)
+    (m.div_ceil(ROWS) * ROWS * k).next_multiple_of(WIDEST)
 }
 
 /// See [`super::Pack`].

@@ -9,8 +9,8 @@ use super::{Isa, Math};
 /// one chain `acc = fma(W[i][kk], x[kk][b][l], acc)` over kk ascending from +0, then one addition of `bias[i]`.
 ///
 /// # Safety
-/// The arrays have these sizes, `y` overlaps none of the others, 1 <= panels <= 4. Lanes from `16 * panels` on of a block are
-/// neither read nor written.
+/// The arrays have these sizes, `y` overlaps none of the others, 1 <= panels <= 8. Lanes from `8 * panels` on of a block are
+/// not written, but for those up to a multiple of [`super::WIDEST`]: these get values of no meaning.
 pub type Gemm<T> = unsafe extern "C" fn(*const T, *const T, *mut T, *const T, usize, usize, usize, usize);
 
 /// Brings `W[i][kk] = w[i * row_stride + kk * col_stride]` into row panels of 8, rows from m on zero:
@@ -37,12 +37,12 @@ pub enum Start {
 
 /// `slot += d x'` over lanes: `(slot, d, x, m, k, blocks, panels, scratch, start)`.
 ///
-/// `slot` is `[m][kp]` with kp = k rounded up to 16, `d` `[m][blocks][64]`, `x` `[k][blocks][64]`. Each `slot[i][j]`, j < k,
-/// continues the chain `fma(d[i][b][l], x[j][b][l], slot[i][j])` over b, then l, ascending, l < 16 * panels. The chain starts
+/// `slot` is `[m][kp]` with kp = k rounded up to [`super::WIDEST`], `d` `[m][blocks][64]`, `x` `[k][blocks][64]`. Each `slot[i][j]`, j < k,
+/// continues the chain `fma(d[i][b][l], x[j][b][l], slot[i][j])` over b, then l, ascending, l < 8 * panels. The chain starts
 /// as [`Start`] says. Columns from k on get values of no meaning.
 ///
 /// # Safety
-/// The arrays have these sizes and do not overlap, `scratch` holds [`super::grad_scratch_len`] scalars, 1 <= panels <= 4, and
+/// The arrays have these sizes and do not overlap, `scratch` holds [`super::grad_scratch_len`] scalars, 1 <= panels <= 8, and
 /// blocks >= 1; blocks = 1 for [`Start::Beside`].
 pub type Grad<T> = unsafe extern "C" fn(*mut T, *const T, *const T, usize, usize, usize, usize, *mut T, Start);
 
@@ -50,13 +50,13 @@ pub type Grad<T> = unsafe extern "C" fn(*mut T, *const T, *const T, usize, usize
 /// `[m][blocks][64]`. The sums start as [`Start`] says; [`super::tree_sum`] gives a row's total.
 ///
 /// # Safety
-/// The arrays have these sizes and do not overlap, 1 <= panels <= 4.
+/// The arrays have these sizes and do not overlap, 1 <= panels <= 8.
 pub type SumLanes<T> = unsafe extern "C" fn(*mut T, *const T, usize, usize, usize, Start);
 
-/// `y[r][l] = f(x[r][l])` for l < 16 * panels: `(x, y, rows, panels)`; both `[rows][64]`.
+/// `y[r][l] = f(x[r][l])` for l < 8 * panels: `(x, y, rows, panels)`; both `[rows][64]`.
 ///
 /// # Safety
-/// The arrays have these sizes, they are the same or do not overlap, 1 <= panels <= 4.
+/// The arrays have these sizes, they are the same or do not overlap, 1 <= panels <= 8.
 pub type Map<T> = unsafe extern "C" fn(*const T, *mut T, usize, usize);
 
 /// The kernels of one scalar for one instruction set. Pointers need the alignment of a scalar only; 64 bytes is faster.

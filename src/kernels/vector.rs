@@ -12,7 +12,7 @@ use super::Math;
 pub(super) trait Vector: Copy {
     /// The scalar.
     type T: Math;
-    /// Scalars of a register; divides [`super::PANEL`].
+    /// Scalars of a register; divides [`super::WIDEST`].
     const LANES: usize;
     /// Rows of a tile of accumulators that is `WIDTH` registers wide: 4 or 8.
     const ROWS: usize;

@@ -2,7 +2,7 @@
 
 use super::philox::philox;
 use super::{Key, Variate};
-use crate::kernels::{Isa, LANES, PANEL};
+use crate::kernels::{Isa, LANES, PANEL, WIDEST};
 
 /// Most rows of a draw.
 pub const MAX_ROWS: usize = 4 << 16;
@@ -12,10 +12,10 @@ pub const MAX_SAMPLES: u64 = 1 << 40;
 pub const MAX_STEPS: u64 = 1 << 40;
 
 /// Uniforms on (0, 1), see [`Variate::uniform`]: `out[r * 64 + l]` is element r of the draw at `site` for sample
-/// `first_sample + l`, for r < rows and l < 16 * panels. Other lanes are not written.
+/// `first_sample + l`, for r < rows and l < 8 * panels. Other lanes are not written.
 ///
 /// # Panics
-/// If `out` is shorter than `64 * rows`, `panels` is not 1 to 4, or a size reaches [`MAX_ROWS`], [`MAX_SAMPLES`] or
+/// If `out` is shorter than `64 * rows`, `panels` is not 1 to 8, or a size reaches [`MAX_ROWS`], [`MAX_SAMPLES`] or
 /// [`MAX_STEPS`].
 pub fn fill_uniform<T: Variate>(
     out: &mut [T],
@@ -146,35 +146,46 @@ fn fill_avx512<T: Variate, D: Distribution>(out: &mut [T], draws: &Draws) {
     fill::<T, D>(out, draws);
 }
 
-/// One panel of a block of four rows at a time: words, then elements, then the rows.
+/// Two panels at a time, and an odd one.
 #[inline(always)]
 fn fill<T: Variate, D: Distribution>(out: &mut [T], draws: &Draws) {
+    let lanes = draws.panels * PANEL;
+    let pairs = lanes / WIDEST * WIDEST;
+    for lane in (0..pairs).step_by(WIDEST) {
+        fill_lanes::<T, D, WIDEST>(out, draws, lane);
+    }
+    if pairs < lanes {
+        fill_lanes::<T, D, PANEL>(out, draws, pairs);
+    }
+}
+
+/// N lanes of all rows, a block of four rows at a time: words, then elements, then the rows.
+#[inline(always)]
+fn fill_lanes<T: Variate, D: Distribution, const N: usize>(out: &mut [T], draws: &Draws, lane: usize) {
     let key = draws.key.words();
     let step_high = ((draws.step >> 32) as u32) << 16;
-    for panel in 0..draws.panels {
-        let sample = |l: usize| draws.first_sample + (panel * PANEL + l) as u64;
-        let low: [u32; PANEL] = std::array::from_fn(|l| sample(l) as u32);
-        let high: [u32; PANEL] = std::array::from_fn(|l| ((sample(l) >> 32) as u32) << 24 | step_high);
-        for first_row in (0..draws.rows).step_by(4) {
-            let block = (first_row / 4) as u32;
-            let mut words = [[0_u32; PANEL]; 4];
-            for l in 0..PANEL {
-                let four = philox([low[l], draws.step as u32, high[l] | block, draws.site], key);
-                for i in 0..4 {
-                    words[i][l] = four[i];
-                }
+    let sample = |l: usize| draws.first_sample + (lane + l) as u64;
+    let low: [u32; N] = std::array::from_fn(|l| sample(l) as u32);
+    let high: [u32; N] = std::array::from_fn(|l| ((sample(l) >> 32) as u32) << 24 | step_high);
+    for first_row in (0..draws.rows).step_by(4) {
+        let block = (first_row / 4) as u32;
+        let mut words = [[0_u32; N]; 4];
+        for l in 0..N {
+            let four = philox([low[l], draws.step as u32, high[l] | block, draws.site], key);
+            for i in 0..4 {
+                words[i][l] = four[i];
             }
-            let mut elements = [[T::ZERO; PANEL]; 4];
-            for l in 0..PANEL {
-                let four = D::of([words[0][l], words[1][l], words[2][l], words[3][l]]);
-                for i in 0..4 {
-                    elements[i][l] = four[i];
-                }
+        }
+        let mut elements = [[T::ZERO; N]; 4];
+        for l in 0..N {
+            let four = D::of([words[0][l], words[1][l], words[2][l], words[3][l]]);
+            for i in 0..4 {
+                elements[i][l] = four[i];
             }
-            let rows = out[first_row * LANES..draws.rows * LANES].chunks_exact_mut(LANES);
-            for (row, values) in rows.zip(&elements) {
-                row[panel * PANEL..][..PANEL].copy_from_slice(values);
-            }
+        }
+        let rows = out[first_row * LANES..draws.rows * LANES].chunks_exact_mut(LANES);
+        for (row, values) in rows.zip(&elements) {
+            row[lane..][..N].copy_from_slice(values);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! chunk; which sample stands there changes only by packing, which keeps the order.
 
 use super::control::Clock;
+use super::dense::Inside;
 use super::newton::Newton;
 use super::real::Real;
 use super::rhs::Rhs;
@@ -151,8 +152,7 @@ pub struct Workspace<T> {
     /// Gathered error of each column.
     pub(super) errors: Vec<f64>,
     pub(super) newton: Newton<T>,
-    /// Weights of an interpolant.
-    pub(super) weights: Vec<T>,
+    pub(super) inside: Inside<T>,
 }
 
 /// Sizes of the blocks of a tile.

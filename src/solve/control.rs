@@ -69,6 +69,10 @@ impl Clock {
     pub fn judge(&mut self, error: f64, law: &Law) -> Verdict {
         let c = law.controller;
         if error <= 1.0 {
+            if self.last {
+                self.t = self.after();
+                return Verdict::Accepted;
+            }
             let log_error = libm::log(error.max(LEAST_ERROR));
             let trend = c.beta / law.q * self.log_error - c.gamma / law.q * self.log_error_before;
             let exponent = -c.alpha / law.q * log_error + trend;
@@ -83,7 +87,7 @@ impl Clock {
             }
             self.wanted = next;
             self.log_error_before = self.log_error;
-            self.log_error = log_error.max(libm::log(LEAST_REMEMBERED));
+            self.log_error = log_error.max(law.least_remembered);
             return Verdict::Accepted;
         }
         let factor = if error.is_finite() {
@@ -114,12 +118,15 @@ pub(super) struct Law {
     pub controller: Controller,
     /// Order of the error estimate + 1: the error of one step grows with `h^q`.
     pub q: f64,
+    /// Logarithm of the least error that is remembered.
+    pub least_remembered: f64,
 }
 
 impl Law {
     pub fn new(adaptive: &Adaptive, method: &Method) -> Self {
         let lower = method.order.min(method.embedded_order.unwrap_or(method.order));
-        Law { controller: adaptive.controller, q: f64::from(lower + 1) }
+        let least_remembered = libm::log(LEAST_REMEMBERED);
+        Law { controller: adaptive.controller, q: f64::from(lower + 1), least_remembered }
     }
 }
 

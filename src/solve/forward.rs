@@ -311,8 +311,8 @@ impl<T: Real> March<'_, '_, T> {
         }
         self.first_slopes = plan.reuses_end();
         for column in 0..self.columns {
-            let lane = self.ws.lanes[column];
-            if !lane.done && lane.accepted && Self::reached_end(&self.control, &self.shared, &lane) {
+            let lane = &self.ws.lanes[column];
+            if !lane.done && lane.accepted && Self::reached_end(&self.control, &self.shared, lane) {
                 self.finish(column);
             }
         }

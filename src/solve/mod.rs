@@ -20,6 +20,7 @@ mod judge;
 mod lu;
 mod newton;
 mod observe;
+mod observe_back;
 mod pair;
 mod pass;
 mod real;

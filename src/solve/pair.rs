@@ -71,10 +71,7 @@ impl<T: Real> Plan<'_, T> {
     /// y1. Hermite interpolation goes from y to y1 by itself.
     pub(super) fn lean(&self, theta: f64) -> Option<T> {
         let pair = self.pair.as_ref()?;
-        match self.dense {
-            Dense::Hermite { .. } => None,
-            Dense::Polynomial(_) => Some(T::from_f64(theta) * pair.coupling.1),
-        }
+        (!self.dense.is_hermite()).then(|| T::from_f64(theta) * pair.coupling.1)
     }
 
     /// The slopes of a step of the method.

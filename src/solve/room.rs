@@ -3,6 +3,7 @@
 //! Deliberately absent: what is done with them ([`super::pass`]).
 
 use super::chunk::Sizes;
+use super::dense::Inside;
 use super::lu::Lu;
 use super::newton::Newton;
 use super::real::Real;
@@ -48,8 +49,7 @@ pub struct Room<T> {
     pub(super) undone: Vec<T>,
     /// Cotangents of the states before a step that do not come through stages. `[state][LANES]`
     pub(super) before: Vec<T>,
-    /// Weights of an interpolant.
-    pub(super) weights: Vec<T>,
+    pub(super) inside: Inside<T>,
     pub(super) scratch: Vec<T>,
     pub(super) newton: Newton<T>,
     /// Matrices of an implicit stage, and scratch of their Jacobian.

@@ -51,7 +51,7 @@ impl<T: Real> March<'_, '_, T> {
             };
             self.ws.lanes[column] = lane;
             while self.observation(column).is_some_and(|time| time == t0) {
-                self.emit_observation(column, None, 0.0);
+                self.emit_state(column);
             }
             if t0 == t1 {
                 self.finish(column);

@@ -5,15 +5,14 @@
 //! iteration that found it.
 
 use super::chunk::TileSteps;
-use super::dense::Pull;
 use super::failure::SolveError;
 use super::forward::status;
 use super::newton::factorise;
 use super::pass::{Of, Pass, Record, Site, record_stage};
 use super::real::Real;
-use super::room::{Room, cover, place};
+use super::room::{Room, cover};
 use super::stages::Tile;
-use super::tape::{Seen, Tape};
+use super::tape::Tape;
 use super::tile::{self, Lanes, Slopes};
 use crate::backend::{LANES, PANEL};
 
@@ -87,11 +86,14 @@ impl<T: Real> Pass<'_, '_, T> {
                 }
             }
         }
-        let mut any = false;
-        for seen in tape.seen[tape.seen_in(sweep)].iter().filter(|s| s.column / LANES == tile) {
-            any = true;
-            let id = usize::from(tape.log.id[ids + seen.column]);
-            end_wanted |= self.observe(tile, *seen, id, step[seen.column % LANES], &mut before, observed);
+        let seen = &tape.seen[tape.seen_in(sweep)];
+        let pulled = self.pull_observed(seen, &tape.log.id[ids..], tile, &mut before, observed);
+        if pulled.inside && plan.reuses_end() && plan.dense.slots.contains(&plan.end_slot) {
+            end_wanted = true;
+            let of_end = &self.room.collected[plan.end_slot * block..(plan.end_slot + 1) * block];
+            for (at, (slope, &part)) in self.room.slope.iter_mut().zip(of_end).enumerate() {
+                *slope = *slope + h[at % LANES] * part;
+            }
         }
 
         // Sums over stages of time's cotangents, and of them times where the stage stands in the step.
@@ -149,7 +151,7 @@ impl<T: Real> Pass<'_, '_, T> {
         for lane in lanes() {
             self.room.here.stepped[tile * LANES + lane] = true;
         }
-        if any {
+        if pulled.any {
             let y = &mut self.room.here.y[tile * block..(tile + 1) * block];
             y.iter_mut().zip(&before).for_each(|(y, b)| *y = *y + *b);
         }
@@ -168,38 +170,6 @@ impl<T: Real> Pass<'_, '_, T> {
             }
         }
         Ok(())
-    }
-
-    /// Spreads the cotangent of an observation; whether the slope at the end of the step got a part.
-    fn observe(&mut self, tile: usize, seen: Seen, id: usize, h: f64, before: &mut [T], observed: &[T]) -> bool {
-        let (plan, dim) = (self.plan, self.plan.sizes.dim);
-        let (block, lane) = (dim * LANES, seen.column % LANES);
-        let rows = plan.problem.observe.count() * dim;
-        let mut end = false;
-        let (step, end_slot) = (T::from_f64(h), plan.reuses_end().then_some(plan.end_slot));
-        let mut buffer = std::mem::take(&mut self.room.weights);
-        let inside = seen.theta.map(|theta| plan.dense.at(theta, &mut buffer));
-        for row in 0..dim {
-            let bar = observed[place(id, seen.index * dim + row, rows)];
-            let at = row * LANES + lane;
-            let Room { here, collected, slope, .. } = &mut *self.room;
-            let after = &mut here.y[tile * block + at];
-            let Some(inside) = inside else {
-                *after = *after + bar;
-                continue;
-            };
-            inside.pull(bar, |what, part| match what {
-                Pull::After => *after = *after + part,
-                Pull::Before => before[at] = before[at] + part,
-                Pull::Slope(slot) if Some(slot) == end_slot => {
-                    slope[at] = slope[at] + part * step;
-                    end = true;
-                }
-                Pull::Slope(slot) => collected[slot * block + at] = collected[slot * block + at] + part,
-            });
-        }
-        self.room.weights = buffer;
-        end
     }
 
     /// The first slopes of samples that have taken a step.

@@ -4,13 +4,12 @@
 //! reads, so every stage is recorded once and transposed once (McCallum and Foster 2024, algorithm 2). States come back to
 //! rounding. Of the second step everything is in units of `-h`: its stages start at the end and go back.
 
-use super::dense::Pull;
 use super::failure::SolveError;
 use super::pair::{Increment, Pair};
 use super::pass::{Of, Pass, Record, Site, record_stage};
 use super::real::Real;
-use super::room::{Room, place};
-use super::tape::{Seen, Tape};
+use super::room::Room;
+use super::tape::Tape;
 use super::tile::{self, Lanes};
 use crate::backend::LANES;
 
@@ -45,12 +44,13 @@ impl<T: Real> Pass<'_, '_, T> {
         self.room.collected.fill(T::default());
         let mut before = std::mem::take(&mut self.room.before);
         before.fill(T::default());
-        let mut pulled = 0;
-        let mut any = false;
-        for seen in tape.seen[tape.seen_in(sweep)].iter().filter(|s| s.column / LANES == tile) {
-            any = true;
-            let id = usize::from(tape.log.id[ids + seen.column]);
-            pulled = pulled.max(self.observe_pair(tile, *seen, id, &mut before, observed));
+        let seen = &tape.seen[tape.seen_in(sweep)];
+        let pulled = self.pull_observed(seen, &tape.log.id[ids..], tile, &mut before, observed);
+        let read = plan.dense.slots.iter().filter(|_| pulled.inside);
+        // The slope at the end of the step is the first of the step back from there.
+        for &slot in read.clone().filter(|&&slot| slot >= method.stages) {
+            let part = &mut self.room.collected[slot * block..(slot + 1) * block];
+            part.iter_mut().for_each(|part| *part = T::default() - *part);
         }
 
         let (t, step) = (steps.t, steps.h);
@@ -72,7 +72,8 @@ impl<T: Real> Pass<'_, '_, T> {
         self.collect(tile, panels, method.stages, &minus, Of::State(1));
         let of_second = self.pull_half(&behind, &site)?;
 
-        let stages = pair.stages.1.max(pulled);
+        let stages = read.filter(|&&slot| slot < method.stages).map(|slot| slot + 1).max();
+        let stages = stages.unwrap_or(0).max(pair.stages.1);
         let ahead = Half { which: 1, at: |l: usize| (t[l], step[l]), h: &h, stages, first: 0 };
         let from: Vec<T> = self.room.undone[block..].to_vec();
         self.record_half(&ahead, &from, &site)?;
@@ -94,7 +95,7 @@ impl<T: Real> Pass<'_, '_, T> {
         let of_first = self.pull_half(&ahead, &site)?;
 
         let Room { here, undone, .. } = &mut *self.room;
-        if any {
+        if pulled.any {
             here.y[state.clone()].iter_mut().zip(&before).for_each(|(bar, &part)| *bar = *bar + part);
         }
         tile::commit(&mut here.pair[state], undone, site.taken, plan.sizes.state, panels);
@@ -157,42 +158,5 @@ impl<T: Real> Pass<'_, '_, T> {
             let by_step = rows.map(|at| k[at].to_f64() * collected[at].to_f64()).sum::<f64>();
             (moved[0][lane], moved[1][lane] + by_step)
         }))
-    }
-
-    /// Spreads the cotangent of an observation; how many stages of the first step got a part.
-    fn observe_pair(&mut self, tile: usize, seen: Seen, id: usize, before: &mut [T], observed: &[T]) -> usize {
-        let (plan, dim) = (self.plan, self.plan.sizes.dim);
-        let (block, lane) = (dim * LANES, seen.column % LANES);
-        let rows = plan.problem.observe.count() * dim;
-        let first = self.rows_of(tile, 0) * LANES;
-        let behind = plan.config.method.stages;
-        let mut stages = 0;
-        let mut buffer = std::mem::take(&mut self.room.weights);
-        let inside = seen.theta.map(|theta| (plan.dense.at(theta, &mut buffer), plan.lean(theta)));
-        for row in 0..dim {
-            let bar = observed[place(id, seen.index * dim + row, rows)];
-            let at = row * LANES + lane;
-            let Room { here, collected, .. } = &mut *self.room;
-            let after = &mut here.y[first + at];
-            let Some((inside, lean)) = inside else {
-                *after = *after + bar;
-                continue;
-            };
-            if let Some(lean) = lean {
-                before[at] = before[at] - lean * bar;
-                before[block + at] = before[block + at] + lean * bar;
-            }
-            inside.pull(bar, |what, part| match what {
-                Pull::After => *after = *after + part,
-                Pull::Before => before[at] = before[at] + part,
-                Pull::Slope(slot) => {
-                    let part = if slot < behind { part } else { T::default() - part };
-                    collected[slot * block + at] = collected[slot * block + at] + part;
-                    stages = stages.max(if slot < behind { slot + 1 } else { 0 });
-                }
-            });
-        }
-        self.room.weights = buffer;
-        stages
     }
 }

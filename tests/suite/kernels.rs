@@ -2,8 +2,8 @@
 //! error bounds and their limits.
 
 use flowc::kernels::{
-    self, Denormals, Isa, KernelTable, LANES, Map, Math, PANEL, ROWS, Real, Start, grad_scratch_len, packed_len,
-    scalar, scan, table, tree_sum,
+    self, Denormals, Isa, KernelTable, LANES, Map, Math, PANEL, PARTIALS, ROWS, Real, Start, grad_scratch_len,
+    packed_len, scalar, scan, table, tree_sum,
 };
 use flowc::rng::Stream;
 use rand::RngExt;
@@ -84,11 +84,11 @@ fn shapes(rng: &mut Stream) -> Vec<Shape> {
             m: rng.random_range(1..40),
             k: rng.random_range(1..40),
             blocks: rng.random_range(1..6),
-            panels: rng.random_range(1..5),
+            panels: rng.random_range(1..9),
         })
         .collect();
     for m in [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 65, 128] {
-        for (k, blocks, panels) in [(1, 1, 4), (8, 3, 1), (9, 2, 4), (64, 1, 2), (130, 1, 3)] {
+        for (k, blocks, panels) in [(1, 1, 8), (8, 3, 1), (9, 2, 8), (64, 1, 4), (130, 1, 5), (33, 2, 3)] {
             list.push(Shape { m, k, blocks, panels });
         }
     }
@@ -109,6 +109,8 @@ fn gemm_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream, specials: bool) {
     let bias = rng.random::<bool>().then(|| numbers::<T>(rng, m, specials));
     let untouched = T::of(1234.0);
     let mut want = vec![untouched; m * blocks * LANES];
+    // Lanes after the last panel, as far as a register reaches, mean nothing.
+    let loose = panels * PANEL..(panels * PANEL).next_multiple_of(kernels::WIDEST);
     for i in 0..m {
         for b in 0..blocks {
             for l in 0..panels * PANEL {
@@ -128,6 +130,7 @@ fn gemm_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream, specials: bool) {
     let bias = bias.as_ref().map_or(std::ptr::null(), |b| b.as_ptr());
     // SAFETY: sizes as the contract says.
     unsafe { (t.gemm)(packed.as_ptr(), x.as_ptr(), y.as_mut_ptr(), bias, m, k, blocks, panels) };
+    y.iter_mut().enumerate().filter(|(at, _)| loose.contains(&(at % LANES))).for_each(|(_, y)| *y = untouched);
     assert_same(&y, &want, &(isa, s));
 }
 
@@ -151,7 +154,7 @@ fn starts(blocks: usize) -> &'static [Start] {
 fn grad_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream, specials: bool) {
     let Shape { m, k, blocks, panels } = s;
     let t = table::<T>(isa);
-    let kp = k.next_multiple_of(PANEL);
+    let kp = k.next_multiple_of(kernels::WIDEST);
     let (d, x) = (numbers::<T>(rng, m * blocks * LANES, specials), numbers::<T>(rng, k * blocks * LANES, specials));
     let start = numbers::<T>(rng, m * kp, specials);
     let begin = starts(blocks)[k % starts(blocks).len()];
@@ -192,14 +195,14 @@ fn grad_continues_a_chain_over_lanes() {
 fn sum_case<T: Number>(isa: Isa, s: Shape, rng: &mut Stream) {
     let Shape { m, blocks, panels, .. } = s;
     let d = numbers::<T>(rng, m * blocks * LANES, true);
-    let mut slot = numbers::<T>(rng, m * PANEL, true);
+    let mut slot = numbers::<T>(rng, m * PARTIALS, true);
     let begin = [Start::There, Start::Zero, Start::Beside][m % 3];
     let before = slot.clone();
     let mut want = if begin == Start::There { slot.clone() } else { vec![T::ZERO; slot.len()] };
     for i in 0..m {
         for b in 0..blocks {
             for l in 0..panels * PANEL {
-                let p = &mut want[i * PANEL + l % PANEL];
+                let p = &mut want[i * PARTIALS + l % PARTIALS];
                 *p = *p + d[(i * blocks + b) * LANES + l];
             }
         }
@@ -222,7 +225,7 @@ fn lane_sums_keep_sixteen_partial_sums() {
         }
     }
     // By halves, written out.
-    let p: [f32; PANEL] = std::array::from_fn(|i| 1.0 / (i as f32 + 3.0));
+    let p: [f32; PARTIALS] = std::array::from_fn(|i| 1.0 / (i as f32 + 3.0));
     let four = |i: usize| (p[i] + p[i + 8]) + (p[i + 4] + p[i + 12]);
     assert_eq!(tree_sum(p), (four(0) + four(2)) + (four(1) + four(3)));
 }
@@ -294,7 +297,7 @@ fn maps<T: Real>(isa: Isa) -> Vec<Named<T>> {
 fn map_case<T: Number>(isa: Isa, rng: &mut Stream) {
     for (name, map, reference) in maps::<T>(isa) {
         for _ in 0..40 {
-            let (rows, panels) = (rng.random_range(1..6), rng.random_range(1..5));
+            let (rows, panels) = (rng.random_range(1..6), rng.random_range(1..9));
             // Any bit pattern, or a number of ordinary size.
             let x: Vec<T> = (0..rows * LANES)
                 .map(|_| match rng.random_range(0..3) {
@@ -374,7 +377,7 @@ fn worst(f: Map<f32>, exact: fn(f64) -> f64, from: f32, to: f32) -> (f64, f32) {
     let x: Vec<f32> = even.chain(patterns).collect();
     let mut y = vec![0.0; x.len()];
     // SAFETY: whole rows.
-    unsafe { f(x.as_ptr(), y.as_mut_ptr(), x.len() / LANES, 4) };
+    unsafe { f(x.as_ptr(), y.as_mut_ptr(), x.len() / LANES, 8) };
     let mut worst = (0.0, 0.0);
     for (&x, &y) in x.iter().zip(&y) {
         let want = exact(f64::from(x));
@@ -399,9 +402,9 @@ fn errors_of_the_single_precision_functions() {
         ("exp", t.map_exp, libm::exp, -1.0, 1.0, 1.5),
         ("log", t.map_log, libm::log, 1e-45, f32::MAX, 1.5),
         ("log", t.map_log, libm::log, 0.4, 2.5, 1.5),
-        ("tanh", t.map_tanh, libm::tanh, -12.0, 12.0, 1.5),
-        ("tanh", t.map_tanh, libm::tanh, -1e-3, 1e-3, 1.5),
-        ("tanh", t.map_tanh, libm::tanh, 0.5, 0.8, 1.5),
+        ("tanh", t.map_tanh, libm::tanh, -12.0, 12.0, 3.0),
+        ("tanh", t.map_tanh, libm::tanh, -1e-3, 1e-3, 3.0),
+        ("tanh", t.map_tanh, libm::tanh, 0.02, 0.2, 3.0),
         ("logistic", t.map_logistic, logistic, -87.3, 30.0, 3.0),
         ("softplus", t.map_softplus, softplus, -87.3, 88.0, 2.5),
         ("softplus", t.map_softplus, softplus, -2.0, 2.0, 2.5),
@@ -484,8 +487,9 @@ fn limits_of_the_functions() {
 #[test]
 fn seams_do_not_go_back() {
     type Seam = (&'static str, fn(f32) -> f32, f32);
-    let cases: [Seam; 6] = [
-        ("tanh", Math::tanh, 0.625),
+    let cases: [Seam; 7] = [
+        ("tanh", Math::tanh, 0.173_286_8),
+        ("tanh", Math::tanh, 0.519_860_4),
         ("erf", Math::erf, 1.0),
         ("exp", Math::exp, -87.3),
         ("exp", Math::exp, 88.722_83),

@@ -42,9 +42,9 @@ fn a_sample_does_not_know_its_tile() {
     for normal in [false, true] {
         // Sample numbers across 2^32, where the high bits of the counter change.
         for base in [0, 1000, (1 << 32) - 40] {
-            let want = tile::<f32>(normal, rows, 3, base, 4);
+            let want = tile::<f32>(normal, rows, 3, base, 8);
             for shift in [1, 5, 16, 17, 63] {
-                for panels in 1..=4 {
+                for panels in 1..=8 {
                     let got = tile::<f32>(normal, rows, 3, base + shift, panels);
                     for r in 0..rows {
                         for l in 0..LANES {
@@ -59,7 +59,7 @@ fn a_sample_does_not_know_its_tile() {
                 }
             }
             // Fewer rows are a prefix.
-            assert_eq!(tile::<f32>(normal, 5, 3, base, 4), want[..5 * LANES]);
+            assert_eq!(tile::<f32>(normal, 5, 3, base, 8), want[..5 * LANES]);
         }
     }
 }
@@ -69,9 +69,9 @@ fn every_instruction_set_draws_the_same() {
     let (key, at, rows) = (Key::new(1, "isa"), site("y"), 37);
     let draw = |isa| {
         let mut out = (vec![0_f32; rows * LANES], vec![0_f32; rows * LANES], vec![0_f64; rows * LANES]);
-        fill_normal_on(isa, &mut out.0, rows, key, at, 9, 123, 4);
-        fill_uniform_on(isa, &mut out.1, rows, key, at, 9, 123, 4);
-        fill_normal_on(isa, &mut out.2, rows, key, at, 9, 123, 4);
+        fill_normal_on(isa, &mut out.0, rows, key, at, 9, 123, 8);
+        fill_uniform_on(isa, &mut out.1, rows, key, at, 9, 123, 8);
+        fill_normal_on(isa, &mut out.2, rows, key, at, 9, 123, 8);
         out
     };
     let want = draw(Isa::Portable);
@@ -82,10 +82,10 @@ fn every_instruction_set_draws_the_same() {
 
 #[test]
 fn both_precisions_see_the_same_draws() {
-    let (a, b) = (tile::<f32>(false, 40, 0, 0, 4), tile::<f64>(false, 40, 0, 0, 4));
+    let (a, b) = (tile::<f32>(false, 40, 0, 0, 8), tile::<f64>(false, 40, 0, 0, 8));
     assert!(a.iter().zip(&b).all(|(a, b)| f64::from(*a) == *b), "uniforms are the same real numbers");
     for step in 0..20 {
-        let (a, b) = (tile::<f32>(true, 40, step, 0, 4), tile::<f64>(true, 40, step, 0, 4));
+        let (a, b) = (tile::<f32>(true, 40, step, 0, 8), tile::<f64>(true, 40, step, 0, 8));
         for (a, b) in a.iter().zip(&b) {
             assert!((f64::from(*a) - b).abs() <= 5e-7 * b.abs() + 1e-12, "{a} and {b}");
         }
@@ -108,7 +108,7 @@ fn both_precisions_see_the_same_draws() {
 fn keys_steps_sites_and_rows_differ() {
     let draw = |seed, purpose: &str, name: &str, step| {
         let mut out = vec![0_f32; 8 * LANES];
-        fill_uniform(&mut out, 8, Key::new(seed, purpose), site(name), step, 0, 4);
+        fill_uniform(&mut out, 8, Key::new(seed, purpose), site(name), step, 0, 8);
         out
     };
     let all = [
@@ -139,7 +139,7 @@ fn deviation(x: &[f64], power: i32, mean: f64, variance: f64) -> f64 {
 #[test]
 fn moments() {
     let gather = |normal| -> Vec<f64> {
-        let tiles = (0..200).flat_map(|t| tile::<f32>(normal, 64, t / 100, (t % 100) * LANES as u64, 4));
+        let tiles = (0..200).flat_map(|t| tile::<f32>(normal, 64, t / 100, (t % 100) * LANES as u64, 8));
         tiles.map(f64::from).collect()
     };
     let (u, z) = (gather(false), gather(true));

@@ -2,7 +2,7 @@
 
 use crate::lang::{Function, experiment, faults, refused};
 use crate::solve::Plain;
-use flowc::backend::LANES;
+use flowc::backend::{LANES, PANEL};
 use flowc::codegen::Jit;
 use flowc::diag::Code;
 use flowc::kernels::Isa;
@@ -148,7 +148,7 @@ fn run(name: &str, fields: (Field, Field), y0: f64, steps: u32, samples: usize) 
     let mut block = vec![0.0; 2 * LANES];
     for step in 0..u64::from(steps) {
         for (tile, motion) in motion.chunks_mut(LANES).enumerate() {
-            noise.fill(step, tile * LANES, 4, 2, &mut block);
+            noise.fill(step, tile * LANES, LANES / PANEL, 2, &mut block);
             let root = 1.0 / f64::from(steps).sqrt();
             motion.iter_mut().zip(&block[..LANES]).for_each(|(w, z)| *w += root * z);
         }

@@ -42,7 +42,7 @@ impl<T: Real> Rhs<T> for Plain<T> {
         let (y, rest) = scratch.split_at_mut(self.dim);
         let (dy, c) = rest.split_at_mut(self.dim);
         let zero = T::from_f64(0.0);
-        for lane in 0..panels * 16 {
+        for lane in 0..panels * flowc::backend::PANEL {
             let read = |row: usize| inputs[row * LANES + lane];
             y.iter_mut().zip(&self.rows.state).for_each(|(y, row)| *y = row.map_or(zero, read));
             c.iter_mut().zip(&self.rows.captures).for_each(|(c, &row)| *c = read(row));
@@ -591,7 +591,7 @@ impl Kernel<f64> for Unit {
         _: &mut [f64],
         panels: usize,
     ) -> u32 {
-        for l in 0..panels * 16 {
+        for l in 0..panels * flowc::backend::PANEL {
             let (c, t, x) = (inputs[l], inputs[LANES + l], inputs[2 * LANES + l]);
             outputs[l] = -c * x * packed[0];
             outputs[LANES + l] = c * t;
