@@ -15,6 +15,7 @@ pub fn schedule(unit: &Unit<'_>, p: &Program) -> String {
     );
     for &step in &p.placed.order {
         match &p.lowered.steps[step] {
+            Task::Loops(g) if g.stores.is_empty() => {}
             Task::Loops(g) => group(&mut out, p, g),
             Task::Gemm { weights, bias, x, y, m, k, blocks } => {
                 let bias = bias.map_or(String::new(), |b| format!(" + packed[{b}]"));

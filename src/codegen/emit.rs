@@ -2,9 +2,9 @@
 //!
 //! One function a unit, `extern "C" fn(args: *const Args, panels: u64) -> u32`. Kernels are called by symbol; loop nests are
 //! functions of 512-bit vectors (`wide`) where there are any, else emitted here with 128-bit vectors, rolled over rows and
-//! panels, four vectors an iteration. Every address is a block's base
-//! plus constants plus loop counters, all within the lengths that the caller asserts. Deliberately absent: optimisation by
-//! Cranelift (values are hoisted and reused here), branches on data, traps.
+//! panels, at most one panel an iteration. Every address is a block's base plus constants plus loop counters, all within the lengths
+//! that the caller asserts. Deliberately absent: optimisation by Cranelift (values are hoisted and reused here), branches on data,
+//! traps.
 
 use super::nest::Nest;
 use super::place::{Placed, Space};

@@ -194,7 +194,7 @@ impl Code {
         }
     }
 
-    /// For every vector of lanes, `end` bytes of them (at least one vector), the body.
+    /// For every vector of lanes, `end` bytes of them rounded up to whole vectors, the body.
     pub fn lanes(&mut self, end: Gpr, body: impl FnOnce(&mut Self)) {
         self.bytes.extend([0x31, 0xc0]); // xor eax, eax
         let top = self.bytes.len();

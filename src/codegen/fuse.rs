@@ -12,6 +12,8 @@ use crate::ir::{Einsum, NodeId, Op};
 
 /// A loop nest grows no longer than this: compile time, and the reach of out-of-order execution.
 const MAX_MEMBERS: usize = 40;
+/// Operations that are made again in another group rather than stored and loaded, such as the 1 - y^2 of a tanh.
+const AGAIN: usize = 2;
 /// Groups of one shape among which a node looks for a place.
 const CANDIDATES: usize = 32;
 
@@ -207,6 +209,13 @@ impl Lower<'_> {
         if let Some(member) = self.member_of(group, &access) {
             return Src::Member(member);
         }
+        if let Some(member) = self.made_again(group, &access) {
+            return Src::Member(member);
+        }
+        self.load(group, access)
+    }
+
+    fn load(&mut self, group: usize, access: Access) -> Src {
         let g = self.group_mut(group);
         match g.accesses.iter().position(|a| *a == access) {
             Some(known) => Src::Access(known),
@@ -215,6 +224,51 @@ impl Lower<'_> {
                 Src::Access(g.accesses.len() - 1)
             }
         }
+    }
+
+    /// A value of another group of the same shape, computed again in this one, if that takes few operations on what is in memory
+    /// anyway. Unless somebody else reads it, nobody stores it then.
+    fn made_again(&mut self, group: usize, access: &Access) -> Option<usize> {
+        let Root::Value(value) = access.root else { return None };
+        let (from, last) = self.values[value].member.filter(|_| !self.values[value].stored)?;
+        let (here, there) = (self.group(group), self.group(from));
+        let same = here.shape == there.shape && access.offset == 0 && access.strides == row_major(&here.shape);
+        if !same || here.members.len() + AGAIN >= MAX_MEMBERS {
+            return None;
+        }
+        // Operands before what reads them.
+        let mut chain = vec![last];
+        let mut next = 0;
+        while let Some(&member) = chain.get(next) {
+            let Work::Point(point, sources) = &there.members[member] else { return None };
+            if matches!(point, Point::Sqrt | Point::Recip) {
+                return None;
+            }
+            chain.extend(sources.iter().filter_map(|s| match *s {
+                Src::Member(m) => Some(m),
+                Src::Access(_) => None,
+            }));
+            if chain.len() > AGAIN {
+                return None;
+            }
+            next += 1;
+        }
+        let mut made: Vec<(usize, usize)> = Vec::new();
+        for &member in chain.iter().rev() {
+            let Work::Point(point, sources) = self.group(from).members[member].clone() else { return None };
+            let sources = sources
+                .into_iter()
+                .map(|s| match s {
+                    Src::Access(a) => {
+                        let access = self.group(from).accesses[a].clone();
+                        self.load(group, access)
+                    }
+                    Src::Member(m) => Src::Member(made.iter().find(|(old, _)| *old == m).expect("made before").1),
+                })
+                .collect();
+            made.push((member, self.member(group, Work::Point(point, sources))));
+        }
+        made.last().map(|(_, new)| *new)
     }
 
     fn member(&mut self, group: usize, work: Work) -> usize {

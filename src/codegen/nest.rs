@@ -11,7 +11,7 @@ use crate::backend::PANEL;
 use cranelift_codegen::ir::{FuncRef, InstBuilder, Value};
 use std::collections::HashMap;
 
-/// Vectors of an iteration of the innermost loop, and the most members of a group for which they are as many.
+/// The most members of a group for which an iteration of the innermost loop has so many vectors, if a panel has.
 const UNROLL: [(usize, i64); 2] = [(14, 4), (28, 2)];
 /// Contractions of at most this many terms are unrolled.
 const UNROLLED_TERMS: usize = 4;
