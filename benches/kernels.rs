@@ -7,10 +7,13 @@
 mod common;
 
 use common::Spread;
-use flowc::kernels::{Isa, LANES, Map, ROWS, Real, Start, grad_scratch_len, packed_len, table};
+use flowc::kernels::{Isa, LANES, Map, PANEL, ROWS, Real, Start, grad_scratch_len, packed_len, table};
 use flowc::rng::{Key, Variate, fill_normal_on, fill_uniform_on};
 use std::hint::black_box;
 use std::time::Instant;
+
+/// A whole tile.
+const PANELS: usize = LANES / PANEL;
 
 /// One thing to measure.
 struct Row {
@@ -79,7 +82,7 @@ fn numbers<T: Variate>(n: usize) -> Buffer<T> {
     let all = vec![T::ZERO; n.next_multiple_of(LANES) + LANES];
     let mut buffer = Buffer { skip: all.as_ptr().align_offset(64), all };
     let rows = buffer.len() / LANES;
-    fill_uniform_on(Isa::detect(), &mut buffer, rows, Key::new(1, "bench"), 0, 0, 0, 4);
+    fill_uniform_on(Isa::detect(), &mut buffer, rows, Key::new(1, "bench"), 0, 0, 0, PANELS);
     buffer
 }
 
@@ -94,7 +97,7 @@ fn gemm<T: Real + Variate>(isa: Isa, m: usize, k: usize, blocks: usize, panels: 
     let t = table::<T>(isa);
     let (x, packed) = (numbers::<T>(k * blocks * LANES), numbers::<T>(packed_len(m, k)));
     let mut y = numbers::<T>(m * blocks * LANES);
-    let work = (2 * m * k * blocks * panels * 16) as f64;
+    let work = (2 * m * k * blocks * panels * PANEL) as f64;
     Row::new(format!("gemm {m}x{k}, {blocks} blocks, {panels} panels"), work, Unit::Flops, move || {
         // SAFETY: sizes as the contract says.
         unsafe {
@@ -108,7 +111,7 @@ fn grad<T: Real + Variate>(isa: Isa, m: usize, k: usize, blocks: usize, panels: 
     let t = table::<T>(isa);
     let (d, x) = (numbers::<T>(m * blocks * LANES), numbers::<T>(k * blocks * LANES));
     let (mut slot, mut scratch) = (numbers::<T>(m * k.next_multiple_of(16)), numbers::<T>(grad_scratch_len(k)));
-    let work = (2 * m * k * blocks * panels * 16) as f64;
+    let work = (2 * m * k * blocks * panels * PANEL) as f64;
     Row::new(format!("grad {m}x{k}, {blocks} blocks, {panels} panels"), work, Unit::Flops, move || {
         // SAFETY: sizes as the contract says.
         unsafe {
@@ -136,7 +139,7 @@ fn map<T: Real + Variate>(name: &str, f: Map<T>) -> Row {
     let mut y = numbers::<T>(rows * LANES);
     Row::new(name.into(), (rows * LANES) as f64, Unit::Elements, move || {
         // SAFETY: sizes as the contract says.
-        unsafe { f(x.as_ptr(), y.as_mut_ptr(), rows, 4) };
+        unsafe { f(x.as_ptr(), y.as_mut_ptr(), rows, PANELS) };
         black_box(&mut y[0]);
     })
 }
@@ -163,7 +166,7 @@ fn maps<T: Real + Variate>(isa: Isa) -> Vec<Row> {
     let mut slot = numbers::<T>(128 * 16);
     rows.push(Row::new("sum_lanes".into(), (128 * LANES) as f64, Unit::Elements, move || {
         // SAFETY: sizes as the contract says.
-        unsafe { (t.sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), 128, 1, 4, Start::There) };
+        unsafe { (t.sum_lanes)(slot.as_mut_ptr(), d.as_ptr(), 128, 1, PANELS, Start::There) };
         black_box(&mut slot[0]);
     }));
     for normal in [false, true] {
@@ -172,7 +175,7 @@ fn maps<T: Real + Variate>(isa: Isa) -> Vec<Row> {
         let fill = if normal { fill_normal_on::<T> } else { fill_uniform_on::<T> };
         let key = Key::new(1, "bench");
         rows.push(Row::new(name.into(), (64 * LANES) as f64, Unit::Elements, move || {
-            fill(isa, &mut out, 64, key, 1, 2, 3, 4);
+            fill(isa, &mut out, 64, key, 1, 2, 3, PANELS);
             black_box(&mut out[0]);
         }));
     }
@@ -205,10 +208,10 @@ fn report(title: &str, mut rows: Vec<Row>) {
 fn products<T: Real + Variate>(isa: Isa) -> Vec<Row> {
     let mut rows = Vec::new();
     for (m, k) in [(128, 128), (128, 3), (2, 128), (512, 512), (64, 64)] {
-        rows.push(gemm::<T>(isa, m, k, 1, 4));
-        rows.push(grad::<T>(isa, m, k, 1, 4));
+        rows.push(gemm::<T>(isa, m, k, 1, PANELS));
+        rows.push(grad::<T>(isa, m, k, 1, PANELS));
     }
-    for (blocks, panels) in [(2, 4), (3, 4), (1, 1), (1, 2), (1, 3), (2, 1)] {
+    for (blocks, panels) in [(2, PANELS), (3, PANELS), (1, 1), (1, 2), (1, 4), (1, 6), (2, 1)] {
         rows.push(gemm::<T>(isa, 128, 128, blocks, panels));
         rows.push(grad::<T>(isa, 128, 128, blocks, panels));
     }

@@ -15,30 +15,36 @@ pub(super) unsafe fn sum_lanes<T: Math>(
     panels: usize,
     start: Start,
 ) {
-    // A row is a few instructions: how many panels it has must not be asked in each.
-    // SAFETY: the caller's promise.
-    unsafe {
-        match panels {
-            1 => rows::<T, 1>(slot, d, m, blocks, start),
-            2 => rows::<T, 2>(slot, d, m, blocks, start),
-            3 => rows::<T, 3>(slot, d, m, blocks, start),
-            4 => rows::<T, 4>(slot, d, m, blocks, start),
-            5 => rows::<T, 5>(slot, d, m, blocks, start),
-            6 => rows::<T, 6>(slot, d, m, blocks, start),
-            7 => rows::<T, 7>(slot, d, m, blocks, start),
-            _ => rows::<T, 8>(slot, d, m, blocks, start),
-        }
+    // A row is a few instructions: neither how many panels it has nor how it starts must be asked in each.
+    macro_rules! by_panels {
+        ($($n:literal)*) => {
+            // SAFETY: the caller's promise.
+            unsafe {
+                match (panels, start) {
+                    $(($n, Start::There) => rows::<T, $n, true, false>(slot, d, m, blocks),
+                    ($n, Start::Zero) => rows::<T, $n, false, false>(slot, d, m, blocks),
+                    ($n, Start::Beside) => rows::<T, $n, false, true>(slot, d, m, blocks),)*
+                    _ => {}
+                }
+            }
+        };
     }
+    by_panels!(1 2 3 4 5 6 7 8);
 }
 
-/// All rows of `PANELS` panels.
+/// All rows of `PANELS` panels, from what is in the slot or from +0, in its place or added to it.
 #[inline(always)]
-unsafe fn rows<T: Math, const PANELS: usize>(slot: *mut T, d: *const T, m: usize, blocks: usize, start: Start) {
+unsafe fn rows<T: Math, const PANELS: usize, const THERE: bool, const BESIDE: bool>(
+    slot: *mut T,
+    d: *const T,
+    m: usize,
+    blocks: usize,
+) {
     for i in 0..m {
         // SAFETY: row i of the slot and of d, as the caller promises.
         unsafe {
             let partial = slot.add(i * PARTIALS).cast::<[T; PARTIALS]>();
-            let mut sums = if start == Start::There { partial.read() } else { [T::ZERO; PARTIALS] };
+            let mut sums = if THERE { partial.read() } else { [T::ZERO; PARTIALS] };
             for block in 0..blocks {
                 let from = d.add((i * blocks + block) * LANES).cast::<[T; PANEL]>();
                 for panel in 0..PANELS {
@@ -49,7 +55,7 @@ unsafe fn rows<T: Math, const PANELS: usize>(slot: *mut T, d: *const T, m: usize
                     }
                 }
             }
-            if start == Start::Beside {
+            if BESIDE {
                 let there = partial.read();
                 for l in 0..PARTIALS {
                     sums[l] = there[l] + sums[l];

@@ -193,9 +193,9 @@ impl<T: Real> Workspace<T> {
         slopes: bool,
         captures: &[usize],
     ) -> [u8; LANES] {
-        let lanes = &self.lanes[tile * LANES..(tile + 1) * LANES];
+        let lanes = &self.lanes[tile * LANES..tile * LANES + panels * PANEL];
         let first = lanes.iter().position(|l| !l.done).unwrap_or(0);
-        let stand = std::array::from_fn(|l| if lanes[l].done { first } else { l } as u8);
+        let stand = std::array::from_fn(|l| if lanes.get(l).is_none_or(|l| l.done) { first } else { l } as u8);
         for to in (0..panels * PANEL).filter(|&l| lanes[l].done) {
             let (from, to) = (tile * LANES + first, tile * LANES + to);
             move_column(&mut self.y, sizes.state * LANES, 0..sizes.state, from, to);

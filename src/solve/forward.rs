@@ -171,7 +171,7 @@ impl<T: Real> March<'_, '_, T> {
             self.shared.begin(stop);
         }
         let (observe, base, lands) = (&self.plan.problem.observe, self.base, self.plan.lands);
-        for lane in &mut self.ws.lanes[..self.columns.next_multiple_of(LANES)] {
+        for lane in &mut self.ws.lanes[..self.columns.next_multiple_of(PANEL)] {
             lane.accepted = false;
             if lane.done {
                 lane.h = 0.0;
@@ -232,13 +232,13 @@ impl<T: Real> March<'_, '_, T> {
         let y_new = &mut self.ws.y_new[tile * state..(tile + 1) * state];
         let k = &mut self.ws.k[tile * sizes.slots * block..(tile + 1) * sizes.slots * block];
         let inputs = &mut self.ws.inputs[tile * sizes.rows * LANES..(tile + 1) * sizes.rows * LANES];
-        let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
+        let lanes = &self.ws.lanes[tile * LANES..tile * LANES + panels * PANEL];
         let at = |l: usize| {
             let lane = &lanes[usize::from(stand[l])];
             (lane.t, lane.h)
         };
         let h: Lanes<T> = std::array::from_fn(|l| T::from_f64(at(l).1));
-        let own: Lanes<T> = std::array::from_fn(|l| T::from_f64(lanes[l].h));
+        let own: Lanes<T> = std::array::from_fn(|l| lanes.get(l).map_or(T::default(), |lane| T::from_f64(lane.h)));
         let mut records = match &mut self.keep.tape {
             Some((tape, rhs)) => tape.room(tile).map(|room| (room, *rhs)),
             None => None,
@@ -298,9 +298,9 @@ impl<T: Real> March<'_, '_, T> {
         let plan = self.plan;
         let (sizes, block) = (plan.sizes, plan.sizes.dim * LANES);
         for (tile, panels) in tile_panels(self.columns) {
-            let lanes = &self.ws.lanes[tile * LANES..(tile + 1) * LANES];
+            let lanes = &self.ws.lanes[tile * LANES..tile * LANES + panels * PANEL];
             // A finished lane may be overwritten: its state has been written out.
-            let mask: [bool; LANES] = std::array::from_fn(|l| lanes[l].accepted || lanes[l].done);
+            let mask: [bool; LANES] = std::array::from_fn(|l| lanes.get(l).is_none_or(|l| l.accepted || l.done));
             let state = tile * sizes.state * LANES..(tile + 1) * sizes.state * LANES;
             tile::commit(&mut self.ws.y[state.clone()], &self.ws.y_new[state], &mask, sizes.state, panels);
             if plan.reuses_end() {

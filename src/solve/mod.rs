@@ -3,7 +3,7 @@
 //!
 //! A right-hand side ([`Rhs`]), a [`SolverConfig`] and a batch of samples ([`Problem`]) -> a [`Solution`]. Samples march in
 //! chunks; before each sweep the unfinished ones are packed to the front, and the right-hand side runs on whole panels of
-//! 16. Bits depend on neither the number of threads nor (steps per sample) on which samples share a batch. Deliberately
+//! 8. Bits depend on neither the number of threads nor (steps per sample) on which samples share a batch. Deliberately
 //! absent: the language, random numbers.
 
 mod adjoint;

@@ -50,8 +50,8 @@ pub trait Rhs<T: Real>: Sync {
     fn rows(&self) -> &RowMap;
     /// Scalars of scratch that a call needs.
     fn scratch_len(&self) -> usize;
-    /// Evaluates the first `panels` panels: reads `inputs` (`[rows][LANES]`), writes `slopes` (`[dim][LANES]`). Returns 0,
-    /// or a status to report.
+    /// Evaluates the first `panels` panels: reads `inputs` (`[rows][LANES]`), writes `slopes` (`[dim][LANES]`); lanes
+    /// after them may get values of no meaning. Returns 0, or a status to report.
     fn eval(&self, inputs: &[T], slopes: &mut [T], scratch: &mut [T], panels: usize) -> u32;
     /// Scalars of scratch that the Jacobian needs; `None`: there is none, and implicit methods cannot solve this.
     fn jacobian_scratch(&self) -> Option<usize> {
