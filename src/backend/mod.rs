@@ -12,10 +12,8 @@ pub use crate::numeric::scalar::{Precision, Scalar};
 use crate::diag::Diagnostic;
 use crate::ir::{Dag, NodeId};
 
-/// Samples of a tile; every Sample-level value is `[features...][LANES]`.
-pub const LANES: usize = 64;
-/// Samples of a panel; a call computes a whole number of panels.
-pub const PANEL: usize = 8;
+/// Every Sample-level value is `[features...][LANES]`; a call computes a whole number of panels.
+pub use crate::kernels::{LANES, PANEL};
 
 /// A per-sample program to compile. All leaves reachable from the results are in `inputs` or `theta`.
 #[derive(Clone, Copy, Debug)]

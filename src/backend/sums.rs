@@ -22,7 +22,7 @@ use crate::kernels::{self, wide};
 use std::ops::{Add, Mul, Range, Sub};
 
 /// Partial sums of an element of a *Lanes* region.
-pub const PARTIALS: usize = kernels::PARTIALS;
+pub use crate::kernels::PARTIALS;
 
 /// Elements of an operand of an addition that are evaluated together.
 const CHUNK: usize = 256;

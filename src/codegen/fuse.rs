@@ -5,7 +5,7 @@
 //! only if each operand is a member at the same index or is less deep than the group.
 
 use super::lower::{Lower, point_of};
-use super::plan::{Access, Contraction, Group, Point, Src, Store, Task, Work};
+use super::plan::{Access, Contraction, Group, Point, Src, Store, Task, Value, Work};
 use super::view::{Root, View};
 use crate::backend::unit::{count, row_major};
 use crate::ir::{Einsum, NodeId, Op};
@@ -236,7 +236,7 @@ impl Lower<'_> {
         if !same || here.members.len() + AGAIN >= MAX_MEMBERS {
             return None;
         }
-        // Operands before what reads them.
+        // What reads before what it reads.
         let mut chain = vec![last];
         let mut next = 0;
         while let Some(&member) = chain.get(next) {
@@ -282,6 +282,29 @@ impl Lower<'_> {
         g.stores.push(Store { member, value, offset, strides });
         let depth = g.depth;
         self.produced(value, group, depth);
+    }
+}
+
+/// Marks what a step that is needed reads. Groups are emptied whose values nobody reads: they were made again elsewhere.
+pub(super) fn store_what_is_read(values: &mut [Value], steps: &mut [Task]) {
+    let needed = |values: &[Value], task: &Task| match task {
+        Task::Loops(g) => g.stores.iter().any(|s| values[s.value].stored),
+        Task::Gemm { .. } | Task::Map { .. } | Task::Grad { .. } | Task::SumLanes { .. } => true,
+    };
+    // Steps stand in the order in which they were begun; a group may read what a later one stores.
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for task in steps.iter() {
+            if needed(values, task) {
+                task.reads(|v| changed |= !std::mem::replace(&mut values[v].stored, true));
+            }
+        }
+    }
+    for task in steps {
+        if !needed(values, task) {
+            *task = Task::Loops(Group::default());
+        }
     }
 }
 

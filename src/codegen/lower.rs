@@ -4,8 +4,9 @@
 //! functions become kernel calls; every other operation becomes a member of a group. A group is a loop nest over elements
 //! of one shape in which intermediate values stay in registers.
 
+use super::fuse::store_what_is_read;
 use super::params::Params;
-use super::plan::{Group, Home, Point, Rows, Task, Value};
+use super::plan::{Home, Point, Rows, Task, Value};
 use super::view::{Root, View};
 use crate::backend::Unit;
 use crate::backend::sums::{Order, Region};
@@ -115,29 +116,6 @@ pub fn lower(unit: &Unit<'_>, facts: &Facts) -> Lowered {
     let Lower { mut values, mut steps, params, .. } = lower;
     store_what_is_read(&mut values, &mut steps);
     Lowered { values, steps, params }
-}
-
-/// Marks what a step that is needed reads. Groups are emptied whose values nobody reads: they were made again elsewhere.
-fn store_what_is_read(values: &mut [Value], steps: &mut [Task]) {
-    let needed = |values: &[Value], task: &Task| match task {
-        Task::Loops(g) => g.stores.iter().any(|s| values[s.value].stored),
-        Task::Gemm { .. } | Task::Map { .. } | Task::Grad { .. } | Task::SumLanes { .. } => true,
-    };
-    // Steps stand in the order in which they were begun; a group may read what a later one stores.
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for task in steps.iter() {
-            if needed(values, task) {
-                task.reads(|v| changed |= !std::mem::replace(&mut values[v].stored, true));
-            }
-        }
-    }
-    for task in steps {
-        if !needed(values, task) {
-            *task = Task::Loops(Group::default());
-        }
-    }
 }
 
 impl Lower<'_> {

@@ -2,7 +2,8 @@
 //!
 //! A nest -> the bytes of `fn(lanes, pointers...)`: all rows of its last axis, all lanes of each, rounded up to whole vectors. The
 //! operations are those that `emit` makes of 128-bit vectors, each rounding once, so the bits are the same. [`None`], and loops of
-//! 128-bit vectors instead, if there is a contraction, more pointers than argument registers, or more values at once than vector registers.
+//! 128-bit vectors instead, if there is a contraction, more pointers than argument registers, or more values at once than vector
+//! registers.
 
 use super::emit::Context;
 use super::evex::{ARGUMENTS, Binary, Code, Gpr, Predicate, Zmm};

@@ -53,8 +53,9 @@ pub(super) unsafe fn grad<V: Vector>(
     }
 }
 
-/// Transposes rows of 8 to 64 lanes (more, up to a whole vector) to `[row / LANES][lane][row % LANES]`, with zeros in the rows that are missing to a whole
-/// vector: each vector of rows is a compact run, so neither long rows nor powers of two thrash the cache.
+/// Transposes rows of 8 to 64 lanes (more, up to a whole vector) to `[row / LANES][lane][row % LANES]`, with zeros in the rows
+/// that are missing to a whole vector: each vector of rows is a compact run, so neither long rows nor powers of two thrash the
+/// cache.
 #[inline(always)]
 unsafe fn transpose_rows<V: Vector>(from: *const V::T, stride: usize, rows: usize, lanes: usize, to: *mut V::T) {
     for r in (0..rows).step_by(V::LANES) {

@@ -24,7 +24,7 @@ pub(super) unsafe fn sum_lanes<T: Math>(
                     $(($n, Start::There) => rows::<T, $n, true, false>(slot, d, m, blocks),
                     ($n, Start::Zero) => rows::<T, $n, false, false>(slot, d, m, blocks),
                     ($n, Start::Beside) => rows::<T, $n, false, true>(slot, d, m, blocks),)*
-                    _ => {}
+                    _ => debug_assert!(false, "1 to 8 panels"),
                 }
             }
         };

@@ -37,7 +37,8 @@ pub enum Start {
 
 /// `slot += d x'` over lanes: `(slot, d, x, m, k, blocks, panels, scratch, start)`.
 ///
-/// `slot` is `[m][kp]` with kp = k rounded up to [`super::WIDEST`], `d` `[m][blocks][64]`, `x` `[k][blocks][64]`. Each `slot[i][j]`, j < k,
+/// `slot` is `[m][kp]` with kp = k rounded up to [`super::WIDEST`], `d` `[m][blocks][64]`, `x` `[k][blocks][64]`. Each
+/// `slot[i][j]`, j < k,
 /// continues the chain `fma(d[i][b][l], x[j][b][l], slot[i][j])` over b, then l, ascending, l < 8 * panels. The chain starts
 /// as [`Start`] says. Columns from k on get values of no meaning.
 ///

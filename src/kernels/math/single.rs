@@ -125,7 +125,7 @@ fn sin_quarter(x: f32, quarter: u32) -> f32 {
 }
 
 /// t / (t + 2) with t = e^2|x| - 1 = 2^n e^2r - 1, |x| = n ln 2 / 2 + r: 2^n (e^2r - 1) + (2^n - 1) cancels nothing, and for small
-/// x it is e^2r - 1 itself. (e^2r - 1 - 2r) / r^2 on |r| <= 0.1734: error 2^-26.0 of e^2r - 1. One from 9.02 on.
+/// x it is e^2r - 1 itself. (e^2r - 1 - 2r) / r^2 on |r| <= 0.1734: error 2^-25.7 of e^2r - 1. One from 9.02 on.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
     let size = f32::abs(x);
